@@ -1,0 +1,36 @@
+"""Modern activation functions for NumPy, at memory speed and exact to the last bits.
+
+``cact.gelu(x)``, ``cact.gelu.grad(x)``, ``cact.gelu.backward(dy, x)``; `names` lists the
+functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers and
+`cact.compare` trains the same network with each activation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+from ._activation import Activation, get, names, register
+from ._backend import info, use_backend
+
+__all__ = ["Activation", "get", "info", "names", "register", "use_backend", *names()]
+
+globals().update({name: get(name) for name in names()})
+
+
+def __getattr__(name: str) -> Any:
+    """Subpackages on first use, so that ``import cact`` stays cheap; registered functions."""
+    import importlib
+
+    if name in ("kernels", "nn"):
+        return importlib.import_module(f"{__name__}.{name}")
+    if name == "compare":
+        return importlib.import_module(f"{__name__}._compare").compare
+    if name in names():
+        return get(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "compare", "kernels", "nn", *names()})

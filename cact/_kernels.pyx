@@ -1,0 +1,528 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The binding: ufuncs, typed-memoryview kernels and fast calls, made from the C table.
+
+Nothing here names an activation: `inventory` lists what the C table holds.
+"""
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_NoMemory
+from cpython.mem cimport PyMem_Malloc
+from libc.stdint cimport uintptr_t
+
+cnp.import_array()
+cnp.import_ufunc()
+
+cdef extern from "cact.h" nogil:
+    enum: CACT_MAX_PARAMS
+    ctypedef enum cact_op:
+        CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD
+    ctypedef enum cact_type:
+        CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16, CACT_UINT16
+        CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64
+    int cact_isa_count()
+    const char *cact_isa_name(int)
+    const char *cact_isa_active()
+    int cact_isa_select(const char *)
+    int cact_count()
+    const char *cact_name(int)
+    int cact_params(int)
+    int cact_rows(int)
+    void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
+    int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define CACT_COMPILER "clang " __clang_version__
+    #else
+    #define CACT_COMPILER "gcc " __VERSION__
+    #endif
+    """
+    const char *CACT_COMPILER
+
+cdef extern from *:
+    const char *CYTHON_ABI
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, void *, bint)
+
+cdef enum:
+    MAX_OPERANDS = 10  # dy, x, parameters, outputs
+
+
+# ---------------------------------------------------------------------- what there is
+cdef dict _index = {cact_name(i).decode(): i for i in range(cact_count())}
+
+
+def inventory():
+    """Name of each activation in the C table -> number of its parameters."""
+    return {name: cact_params(i) for name, i in _index.items()}
+
+
+def isas():
+    """Instruction sets that were built and that this machine can run, best first."""
+    return [cact_isa_name(i).decode() for i in range(cact_isa_count())]
+
+
+def isa():
+    """The instruction set in use, or None where the machine has none of them."""
+    cdef const char *name = cact_isa_active()
+    return None if name == NULL else name.decode()
+
+
+def set_isa(str name not None):
+    """Use another instruction set from now on; ValueError if it cannot run here."""
+    if cact_isa_select(name.encode()) != 0:
+        raise ValueError(f"instruction set {name!r} is not available here; there is {', '.join(isas())}")
+
+
+def build_info():
+    """What built the extension."""
+    return {"compiler": CACT_COMPILER.decode().strip(), "cython": CYTHON_ABI.decode().replace("_", ".")}
+
+
+# ---------------------------------------------------------------------- ufuncs
+cdef struct Loop:
+    int index
+    cact_op op
+    cact_type types[MAX_OPERANDS]
+
+
+cdef void elementwise_loop(char **args, cnp.npy_intp *dims, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef Loop *loop = <Loop *>data
+    cact_run(loop.index, loop.op, dims[0], args, <Py_ssize_t *>steps, loop.types)
+
+
+cdef void rows_loop(char **args, cnp.npy_intp *dims, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef Loop *loop = <Loop *>data
+    cdef int operands = 3 if loop.op == CACT_BACKWARD else 2
+    if cact_run_rows(loop.index, loop.op, dims[0], dims[1], args, <Py_ssize_t *>steps,
+                     <Py_ssize_t *>steps + operands, loop.types) != 0:
+        with gil:
+            PyErr_NoMemory()
+
+
+cdef cact_type type_of(int number):
+    """How the C side calls a NumPy type number."""
+    cdef int size
+    if number == cnp.NPY_FLOAT: return CACT_FLOAT
+    if number == cnp.NPY_DOUBLE: return CACT_DOUBLE
+    if number == cnp.NPY_FLOAT16: return CACT_HALF
+    if number == cnp.NPY_BOOL: return CACT_BOOL
+    size = cnp.PyArray_DescrFromType(number).itemsize
+    if number in (cnp.NPY_BYTE, cnp.NPY_SHORT, cnp.NPY_INT, cnp.NPY_LONG, cnp.NPY_LONGLONG):
+        return {1: CACT_INT8, 2: CACT_INT16, 4: CACT_INT32, 8: CACT_INT64}[size]
+    return {1: CACT_UINT8, 2: CACT_UINT16, 4: CACT_UINT32, 8: CACT_UINT64}[size]
+
+
+# Exact matches come first: a ufunc takes the first loop that its inputs can be cast to safely.
+cdef list _types = [
+    (cnp.NPY_BOOL, cnp.NPY_DOUBLE), (cnp.NPY_BYTE, cnp.NPY_DOUBLE), (cnp.NPY_UBYTE, cnp.NPY_DOUBLE),
+    (cnp.NPY_SHORT, cnp.NPY_DOUBLE), (cnp.NPY_USHORT, cnp.NPY_DOUBLE), (cnp.NPY_INT, cnp.NPY_DOUBLE),
+    (cnp.NPY_UINT, cnp.NPY_DOUBLE), (cnp.NPY_LONG, cnp.NPY_DOUBLE), (cnp.NPY_ULONG, cnp.NPY_DOUBLE),
+    (cnp.NPY_LONGLONG, cnp.NPY_DOUBLE), (cnp.NPY_ULONGLONG, cnp.NPY_DOUBLE),
+    (cnp.NPY_FLOAT16, cnp.NPY_FLOAT16), (cnp.NPY_FLOAT, cnp.NPY_FLOAT), (cnp.NPY_DOUBLE, cnp.NPY_DOUBLE),
+]
+
+cdef list _alive = []  # names of ufuncs, which NumPy does not copy
+
+
+cdef object make_ufunc(int index, cact_op op, str name, str doc):
+    """One operation as a ufunc: inputs of one type, parameters as doubles, outputs."""
+    cdef bint rows = cact_rows(index)
+    cdef int inputs = 2 if op == CACT_BACKWARD else 1
+    cdef int params = cact_params(index)
+    cdef int outputs = 2 if op == CACT_VALUE_AND_GRAD else params if op == CACT_PARAM_GRAD else 1
+    cdef int operands = inputs + params + outputs, count = len(_types), i, k
+    cdef Loop *loops = <Loop *>PyMem_Malloc(count * sizeof(Loop))
+    cdef char *types = <char *>PyMem_Malloc(count * operands)
+    cdef void **data = <void **>PyMem_Malloc(count * sizeof(void *))
+    cdef cnp.PyUFuncGenericFunction *functions = <cnp.PyUFuncGenericFunction *>PyMem_Malloc(
+        count * sizeof(cnp.PyUFuncGenericFunction))
+    if loops == NULL or types == NULL or data == NULL or functions == NULL:
+        raise MemoryError
+    for i, (source, result) in enumerate(_types):
+        for k in range(operands):
+            number = source if k < inputs else cnp.NPY_DOUBLE if k < inputs + params else result
+            types[i * operands + k] = number
+            loops[i].types[k] = type_of(number)
+        loops[i].index, loops[i].op = index, op
+        data[i] = &loops[i]
+        functions[i] = <cnp.PyUFuncGenericFunction>(rows_loop if rows else elementwise_loop)
+    strings = (name.encode(), doc.encode(), (b"(n),(n)->(n)" if inputs == 2 else b"(n)->(n)"))
+    _alive.append(strings)
+    cdef char *c_name = strings[0]
+    cdef char *c_doc = strings[1]
+    cdef char *signature = strings[2]
+    if rows:
+        return cnp.PyUFunc_FromFuncAndDataAndSignature(
+            functions, data, types, count, inputs + params, outputs, cnp.PyUFunc_None, c_name, c_doc, 0, signature)
+    return cnp.PyUFunc_FromFuncAndData(
+        functions, data, types, count, inputs + params, outputs, cnp.PyUFunc_None, c_name, c_doc, 0)
+
+
+def ufuncs(str name not None):
+    """The ufuncs of an activation by operation; made anew at each call and never freed."""
+    cdef int index = _index[name]
+    made = {"forward": make_ufunc(index, CACT_FORWARD, name, f"See cact.{name}."),
+            "backward": make_ufunc(index, CACT_BACKWARD, f"{name}_backward", f"See cact.{name}.backward.")}
+    if not cact_rows(index):
+        made["grad"] = make_ufunc(index, CACT_GRAD, f"{name}_grad", f"See cact.{name}.grad.")
+        made["value_and_grad"] = make_ufunc(
+            index, CACT_VALUE_AND_GRAD, f"{name}_value_and_grad", f"See cact.{name}.value_and_grad.")
+        if cact_params(index):
+            made["param_grad"] = make_ufunc(
+                index, CACT_PARAM_GRAD, f"{name}_param_grad", "Derivatives with respect to the parameters.")
+    return made
+
+
+# ---------------------------------------------------------------------- fast calls
+cdef bint _enabled = True
+
+
+def enable(bint on):
+    """Whether calls may take the fast path; off while the NumPy backend is in use."""
+    global _enabled
+    _enabled = on
+
+
+cdef inline bint simple(object a):
+    """An ndarray (no subclass), native float32 or float64, aligned, in one piece, not 0-d."""
+    if type(a) is not cnp.ndarray:
+        return False
+    cdef cnp.ndarray x = <cnp.ndarray>a
+    cdef int number = cnp.PyArray_TYPE(x)
+    return ((number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE)
+            and cnp.PyArray_NDIM(x) > 0
+            and cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x)
+            and (cnp.PyArray_IS_C_CONTIGUOUS(x) or cnp.PyArray_IS_F_CONTIGUOUS(x)))
+
+
+cdef inline bint alike(cnp.ndarray a, cnp.ndarray b):
+    """Same type, same shape, same order in memory."""
+    cdef int i
+    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b) or cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    return ((cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_IS_C_CONTIGUOUS(b))
+            or (cnp.PyArray_IS_F_CONTIGUOUS(a) and cnp.PyArray_IS_F_CONTIGUOUS(b)))
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b):
+    """The same elements, or no byte in common (for arrays that are `alike`)."""
+    cdef uintptr_t p = <uintptr_t>cnp.PyArray_DATA(a), q = <uintptr_t>cnp.PyArray_DATA(b)
+    cdef uintptr_t size = cnp.PyArray_NBYTES(a)
+    return p == q or p + size <= q or q + size <= p
+
+
+cdef class Caller:
+    """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
+
+    cdef int _kernel  # -1: no fast path
+    cdef int _nparams
+    cdef bint _learnable
+    cdef double _values[CACT_MAX_PARAMS]
+
+    def __cinit__(self, *args, **kwargs):
+        self._kernel = -1
+
+    def _prepare(self, name, tuple values, bint learnable):
+        """Allow the fast path, for the parameters bound; `name` None: not in the C table."""
+        self._kernel = -1
+        if name is None or cact_rows(_index[name]) or not all(isinstance(v, float) for v in values):
+            return
+        for i, v in enumerate(values):
+            self._values[i] = v
+        self._nparams = len(values)
+        self._learnable = learnable
+        self._kernel = _index[name]
+
+    cdef object _fast(self, cact_op op, object dy, object x, object out):
+        """The result, or None where the slow path must decide."""
+        cdef char *args[MAX_OPERANDS]
+        cdef Py_ssize_t steps[MAX_OPERANDS]
+        cdef cact_type types[MAX_OPERANDS]
+        cdef int k = 0, i
+        cdef size_t n
+        if not _enabled or self._kernel < 0 or not simple(x):
+            return None
+        cdef cnp.ndarray a = <cnp.ndarray>x, b, c
+        cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
+        cdef cact_type own = CACT_FLOAT if size == 4 else CACT_DOUBLE
+        if op == CACT_BACKWARD:
+            if not simple(dy) or not alike(<cnp.ndarray>dy, a):
+                return None
+            args[0], steps[0], types[0] = <char *>cnp.PyArray_DATA(<cnp.ndarray>dy), size, own
+            k = 1
+        args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(a), size, own
+        k += 1
+        for i in range(self._nparams):
+            args[k], steps[k], types[k] = <char *>&self._values[i], 0, CACT_DOUBLE
+            k += 1
+        if out is None:
+            b = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
+        else:
+            if not simple(out):
+                return None
+            b = <cnp.ndarray>out
+            if not cnp.PyArray_ISWRITEABLE(b) or not alike(b, a) or not apart(b, a):
+                return None
+            if op == CACT_BACKWARD and not apart(b, <cnp.ndarray>dy):
+                return None
+        args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(b), size, own
+        k += 1
+        result = b
+        if op == CACT_VALUE_AND_GRAD:
+            c = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
+            args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(c), size, own
+            result = (b, c)
+        n = cnp.PyArray_SIZE(a)
+        if n < 1024:
+            cact_run(self._kernel, op, n, args, steps, types)
+        else:
+            with nogil:
+                cact_run(self._kernel, op, n, args, steps, types)
+        return result
+
+    cdef object _quick(self, cact_op op, int inputs, tuple args, dict kwargs):
+        """`_fast` for the two common shapes of a call, ``f(x)`` and ``f(x, out)``; else None."""
+        cdef Py_ssize_t n = len(args)
+        out = None
+        if n == inputs + 1 and not self._learnable and not kwargs:
+            out = args[inputs]
+        elif n != inputs or len(kwargs) > 1:
+            return None
+        elif kwargs:
+            out = kwargs.get("out")
+            if out is None:
+                return None
+        return self._fast(op, args[0] if inputs == 2 else None, args[inputs - 1], out)
+
+    def __call__(self, *args, **kwargs):
+        result = self._quick(CACT_FORWARD, 1, args, kwargs)
+        return self._apply("forward", args, kwargs) if result is None else result
+
+    def grad(self, *args, **kwargs):
+        """f'(x); see the class."""
+        result = self._quick(CACT_GRAD, 1, args, kwargs)
+        return self._apply("grad", args, kwargs) if result is None else result
+
+    def backward(self, *args, **kwargs):
+        """dy*f'(x); see the class."""
+        result = None if self._learnable else self._quick(CACT_BACKWARD, 2, args, kwargs)
+        return self._apply("backward", args, kwargs) if result is None else result
+
+    def value_and_grad(self, *args, **kwargs):
+        """(f(x), f'(x)); see the class."""
+        result = None if kwargs or len(args) != 1 else self._fast(CACT_VALUE_AND_GRAD, None, args[0], None)
+        return self._apply("value_and_grad", args, kwargs) if result is None else result
+
+
+# ---------------------------------------------------------------------- typed memoryviews
+cdef int find(str name) except -1:
+    """The number of an elementwise activation, for the functions below; ValueError if unknown."""
+    index = _index.get(name)
+    if index is None or cact_rows(index):
+        raise ValueError(f"no elementwise kernel of the name {name!r}")
+    return index
+
+
+cdef int gate(size_t n, size_t m, const void *a, const void *b, size_t size, bint writes) except -1 nogil:
+    """Refuse what a typed memoryview lets through: unequal lengths, misalignment, partial overlap."""
+    cdef uintptr_t p = <uintptr_t>a, q = <uintptr_t>b
+    if n != m:
+        with gil:
+            raise ValueError(f"buffers must have the same length, got {n} and {m}")
+    if p % size or q % size:
+        with gil:
+            raise ValueError("buffers must be aligned to their element size")
+    if writes and n and p != q and p < q + n * size and q < p + n * size:
+        with gil:
+            raise ValueError("buffers overlap without being the same")
+    return 0
+
+
+cdef void run(int kernel, cact_op op, cact_type own, size_t n, const void *dy, const void *x,
+              const double *params, void *out, void *out2) noexcept nogil:
+    cdef char *args[MAX_OPERANDS]
+    cdef Py_ssize_t steps[MAX_OPERANDS]
+    cdef cact_type types[MAX_OPERANDS]
+    cdef int k = 0, i
+    cdef Py_ssize_t size = 4 if own == CACT_FLOAT else 8
+    if dy != NULL:
+        args[k], steps[k], types[k] = <char *>dy, size, own
+        k += 1
+    args[k], steps[k], types[k] = <char *>x, size, own
+    k += 1
+    for i in range(cact_params(kernel)):
+        args[k], steps[k], types[k] = <char *>&params[i], 0, CACT_DOUBLE
+        k += 1
+    args[k], steps[k], types[k] = <char *>out, size, own
+    args[k + 1], steps[k + 1], types[k + 1] = <char *>out2, size, own
+    cact_run(kernel, op, n, args, steps, types)
+
+
+cdef class Kernel:
+    """One operation of one activation on contiguous buffers: no allocation, the GIL released."""
+
+    cdef int _kernel, _inputs, _outputs
+    cdef cact_op _op
+    cdef double _defaults[CACT_MAX_PARAMS]
+    cdef tuple _names
+    cdef readonly str __name__
+    cdef readonly str __doc__
+
+    def __init__(self, str name, str operation, dict defaults):
+        self._kernel = find(name)
+        self._op = {"forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD,
+                    "value_and_grad": CACT_VALUE_AND_GRAD}[operation]
+        self._inputs = 2 if self._op == CACT_BACKWARD else 1
+        self._outputs = 2 if self._op == CACT_VALUE_AND_GRAD else 1
+        self._names = tuple(defaults)
+        for i, v in enumerate(defaults.values()):
+            self._defaults[i] = v
+        self.__name__ = f"{name}_{operation}"
+        arguments = {"forward": "x, y", "grad": "x, g", "backward": "dy, x, dx", "value_and_grad": "x, y, g"}
+        self.__doc__ = (f"{self.__name__}({arguments[operation]})\n\nOn contiguous float32 or float64 buffers"
+                        " of one length; an output may be the same buffer as an input.")
+
+    def __repr__(self):
+        return f"<cact kernel {self.__name__}>"
+
+    def __call__(self, *buffers, **params):
+        cdef double values[CACT_MAX_PARAMS]
+        cdef int i
+        cdef bint single
+        if len(buffers) != self._inputs + self._outputs:
+            raise TypeError(f"{self.__name__} takes {self._inputs + self._outputs} buffers, got {len(buffers)}")
+        for b in buffers:
+            if b is None:
+                raise TypeError(f"{self.__name__}: a buffer is None")
+        for i in range(len(self._names)):
+            values[i] = params.pop(self._names[i]) if params and self._names[i] in params else self._defaults[i]
+        if params:
+            raise TypeError(f"{self.__name__}: unknown parameter {next(iter(params))!r}")
+        first = buffers[0]
+        if type(first) is cnp.ndarray:
+            single = cnp.PyArray_TYPE(<cnp.ndarray>first) == cnp.NPY_FLOAT
+        else:
+            single = memoryview(first).format == "f"
+        try:
+            if single:
+                self._float(buffers, values)
+            else:
+                self._double(buffers, values)
+        except (ValueError, BufferError) as error:
+            raise ValueError(f"{self.__name__}: {error}") from None
+
+    cdef int _float(self, tuple buffers, double *values) except -1:
+        cdef const float[::1] x = buffers[self._inputs - 1], dy
+        cdef float[::1] y = buffers[self._inputs], g
+        cdef size_t n = x.shape[0]
+        cdef const void *first = NULL
+        cdef void *last = NULL
+        if n == 0:
+            return gate(n, y.shape[0], NULL, NULL, 4, False)
+        gate(n, y.shape[0], &x[0], &y[0] if y.shape[0] else NULL, 4, True)
+        if self._inputs == 2:
+            dy = buffers[0]
+            gate(n, dy.shape[0], &x[0], &dy[0] if dy.shape[0] else NULL, 4, False)
+            gate(n, n, &dy[0], &y[0], 4, True)
+            first = &dy[0]
+        if self._outputs == 2:
+            g = buffers[2]
+            gate(n, g.shape[0], &x[0], &g[0] if g.shape[0] else NULL, 4, True)
+            gate(n, n, &y[0], &g[0], 4, True)
+            if &y[0] == &g[0]:
+                raise ValueError("the two outputs are the same buffer")
+            last = &g[0]
+        with nogil:
+            run(self._kernel, self._op, CACT_FLOAT, n, first, &x[0], values, &y[0], last)
+        return 0
+
+    cdef int _double(self, tuple buffers, double *values) except -1:
+        cdef const double[::1] x = buffers[self._inputs - 1], dy
+        cdef double[::1] y = buffers[self._inputs], g
+        cdef size_t n = x.shape[0]
+        cdef const void *first = NULL
+        cdef void *last = NULL
+        if n == 0:
+            return gate(n, y.shape[0], NULL, NULL, 8, False)
+        gate(n, y.shape[0], &x[0], &y[0] if y.shape[0] else NULL, 8, True)
+        if self._inputs == 2:
+            dy = buffers[0]
+            gate(n, dy.shape[0], &x[0], &dy[0] if dy.shape[0] else NULL, 8, False)
+            gate(n, n, &dy[0], &y[0], 8, True)
+            first = &dy[0]
+        if self._outputs == 2:
+            g = buffers[2]
+            gate(n, g.shape[0], &x[0], &g[0] if g.shape[0] else NULL, 8, True)
+            gate(n, n, &y[0], &g[0], 8, True)
+            if &y[0] == &g[0]:
+                raise ValueError("the two outputs are the same buffer")
+            last = &g[0]
+        with nogil:
+            run(self._kernel, self._op, CACT_DOUBLE, n, first, &x[0], values, &y[0], last)
+        return 0
+
+
+cdef double *defaults_of(int kernel) noexcept nogil:
+    """The default parameters, as `set_defaults` left them."""
+    return &_defaults[kernel * CACT_MAX_PARAMS]
+
+
+cdef double *_defaults = <double *>PyMem_Malloc(cact_count() * CACT_MAX_PARAMS * sizeof(double))
+
+
+def set_defaults(str name not None, tuple values):
+    """Tell the functions for `cimport` the default parameters, which the Python records hold."""
+    for i, v in enumerate(values):
+        _defaults[<int>_index[name] * CACT_MAX_PARAMS + <int>i] = v
+
+
+cdef int forward_float(int kernel, const float[::1] x, float[::1] y) except -1 nogil:
+    """y = f(x)."""
+    gate(x.shape[0], y.shape[0], &x[0], &y[0], sizeof(float), True)
+    run(kernel, CACT_FORWARD, CACT_FLOAT, x.shape[0], NULL, &x[0], defaults_of(kernel), &y[0], NULL)
+    return 0
+
+
+cdef int grad_float(int kernel, const float[::1] x, float[::1] g) except -1 nogil:
+    """g = f'(x)."""
+    gate(x.shape[0], g.shape[0], &x[0], &g[0], sizeof(float), True)
+    run(kernel, CACT_GRAD, CACT_FLOAT, x.shape[0], NULL, &x[0], defaults_of(kernel), &g[0], NULL)
+    return 0
+
+
+cdef int backward_float(int kernel, const float[::1] dy, const float[::1] x, float[::1] dx) except -1 nogil:
+    """dx = dy f'(x)."""
+    gate(x.shape[0], dy.shape[0], &x[0], &dy[0], sizeof(float), False)
+    gate(x.shape[0], dx.shape[0], &x[0], &dx[0], sizeof(float), True)
+    gate(x.shape[0], dx.shape[0], &dy[0], &dx[0], sizeof(float), True)
+    run(kernel, CACT_BACKWARD, CACT_FLOAT, x.shape[0], &dy[0], &x[0], defaults_of(kernel), &dx[0], NULL)
+    return 0
+
+
+cdef int forward_double(int kernel, const double[::1] x, double[::1] y) except -1 nogil:
+    """y = f(x)."""
+    gate(x.shape[0], y.shape[0], &x[0], &y[0], sizeof(double), True)
+    run(kernel, CACT_FORWARD, CACT_DOUBLE, x.shape[0], NULL, &x[0], defaults_of(kernel), &y[0], NULL)
+    return 0
+
+
+cdef int grad_double(int kernel, const double[::1] x, double[::1] g) except -1 nogil:
+    """g = f'(x)."""
+    gate(x.shape[0], g.shape[0], &x[0], &g[0], sizeof(double), True)
+    run(kernel, CACT_GRAD, CACT_DOUBLE, x.shape[0], NULL, &x[0], defaults_of(kernel), &g[0], NULL)
+    return 0
+
+
+cdef int backward_double(int kernel, const double[::1] dy, const double[::1] x, double[::1] dx) except -1 nogil:
+    """dx = dy f'(x)."""
+    gate(x.shape[0], dy.shape[0], &x[0], &dy[0], sizeof(double), False)
+    gate(x.shape[0], dx.shape[0], &x[0], &dx[0], sizeof(double), True)
+    gate(x.shape[0], dx.shape[0], &dy[0], &dx[0], sizeof(double), True)
+    run(kernel, CACT_BACKWARD, CACT_DOUBLE, x.shape[0], &dy[0], &x[0], defaults_of(kernel), &dx[0], NULL)
+    return 0

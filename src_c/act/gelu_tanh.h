@@ -1,0 +1,24 @@
+/* gelu_tanh(x) = x (1 + tanh(sqrt(2/pi)(x + 0.044715 x^3)))/2 = x s(v), s = sigmoid,
+ * v = x (a + b x^2), a = 2 sqrt(2/pi), b = 0.044715 a, all as pairs: v loses no bit, or
+ * s(v) would lose as many as v has.  f' = s(v) + x v' s(v) s(-v), x v' = x (a + 3 b x^2);
+ * it crosses zero at -0.75246142207101625849. */
+#ifdef BODIES
+ACTIVATION(gelu_tanh)
+{
+    static const double c[] = {
+        0x1.8cd1a2b2fff33p-2, -0x1.029615edb077ap-6, -0x1.d2b77346470abp-4, -0x1.104a83edc0ddcp-6,
+        0x1.427996dc249cep-6, 0x1.58c9ed713486cp-8, -0x1.3d8d64170bb72p-9, -0x1.e63f294331885p-11,
+        0x1.14bf895a69517p-12, 0x1.04936f0ef73dbp-13, -0x1.253bce9ecae48p-15, -0x1.0b9c949575db9p-16};
+    const num a = pair(0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54);
+    const num b = pair(0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61);
+    const double most = sizeof(real) == 4 ? 12 : 22.5; /* v = 143, 848 */
+    double y = max_(min_(x, most), -most);
+    num bxx = mul(b, product(y, y));
+    num v = times(add(a, bxx), y), w = times(add(a, times(bxx, 3)), y);
+    dual d = times_sigmoid(x, y, v, w);
+    d.df = beside_root(x, d.df, -0x1.81429f9e97e4dp-1, 0x1.4f523ed77dbdcp-55, 0x1.b8bacd2c96b91p-2,
+                       0x1.7625a206be83dp-56, c);
+    return d;
+}
+#endif
+ROW(gelu_tanh, 0)

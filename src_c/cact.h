@@ -1,0 +1,60 @@
+/* cact.h - all of the C that the binding sees. */
+#ifndef CACT_H
+#define CACT_H
+
+#include <stddef.h>
+
+#define CACT_MAX_PARAMS 4
+#define CACT_LANES 16 /* kernels work on whole blocks of this many elements */
+
+typedef enum { CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD, CACT_OPS } cact_op;
+typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
+
+/* What an operand in memory is made of.  The kernels compute in float or double; the other
+ * types are converted block by block.  The order is that of `sizes` and `load` in dispatch.c. */
+typedef enum {
+    CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16, CACT_UINT16,
+    CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64, CACT_TYPES
+} cact_type;
+
+/* One loop over n elements, n a multiple of CACT_LANES, everything contiguous.  Parameter k is
+ * p[k][0], or p[k][i] where `each` is set.  backward: out[0] = dy f'(x); value_and_grad:
+ * out[0], out[1] = f, f'; param_grad: out[k] = df/dp_k.  out[] may be x or dy. */
+typedef void cact_loop(size_t n, const void *dy, const void *x, const double *const *p, int each,
+                       void *const *out);
+
+/* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
+typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
+
+typedef struct {
+    const char *name;
+    int params;
+    int rows; /* a function of whole rows: `loop` is empty, `row` has forward and backward */
+    cact_loop *loop[CACT_OPS];
+    cact_row *row[2];
+} cact_kernels;
+
+/* Instruction sets, best first; chosen at load by what CPU and operating system support. */
+int cact_isa_count(void);              /* how many this machine can run */
+const char *cact_isa_name(int i);      /* the i-th of them */
+const char *cact_isa_active(void);     /* NULL: none */
+int cact_isa_select(const char *name); /* 0, or -1: unknown or not supported here */
+
+int cact_count(void);
+const char *cact_name(int i);
+int cact_params(int i);
+int cact_rows(int i);
+
+/* Run one operation of activation i on n elements with steps in bytes, of any alignment that
+ * the types allow.  type[] and args[] in the order of a ufunc: (dy,) x, parameters, outputs;
+ * parameters are doubles.  Overlap of inputs and outputs is allowed only where they are the same
+ * elements.  Raises no floating-point flag. */
+void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
+              const cact_type *type);
+
+/* The same for rows: `rows` rows of n elements; out 0 on success, -1 without memory.
+ * steps: between rows; inner: between the elements of a row. */
+int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
+                  const ptrdiff_t *inner, const cact_type *type);
+
+#endif

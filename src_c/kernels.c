@@ -1,0 +1,95 @@
+/* kernels.c - the loops of every activation, built once per instruction set and real type:
+ *     cc -DCACT_ISA=v4 -DCACT_REAL=32 -march=x86-64-v4 ...
+ * exports one table, cact_v4_32.  Loops see whole blocks of CACT_LANES elements, so the
+ * compiler needs no scalar tail; cact_run (dispatch.c) pads the last block. */
+#include "cact.h"
+#include "real.h"
+
+typedef struct {
+    real f, df, dp[CACT_MAX_PARAMS]; /* f, df/dx, df/dparameter */
+} dual;
+
+/* x s(v) and its derivative s(v) + w s(v) s(-v), w = x v'; y is x clamped to where v may go. */
+INLINE dual times_sigmoid(real x, double y, num v, num w)
+{
+    int left = x < 0;
+    exponential e = exp_(pick(left, v, negative(v)));
+    num r = reciprocal(add_big(exact(1), e.value)), er = mul(e.value, r);
+    num s = pick(left, er, r);
+    double scale = left ? e.tail : 1;
+    return (dual){
+        .f = x > y ? (double)x : rounded(times(s, y)) * scale,
+        .df = rounded(add(s, mul(w, mul(er, r)))) * scale,
+    };
+}
+
+/* ------------------------------------------------------------------ one pass: bodies and loops */
+#define P0(i) {0}
+#define P1(i) {p[0][i]}
+#define P2(i) {p[0][i], p[1][i]}
+#define P3(i) {p[0][i], p[1][i], p[2][i]}
+#define P4(i) {p[0][i], p[1][i], p[2][i], p[3][i]}
+
+#define NAN_OR(r) (v != v ? v : (r)) /* also what makes the bits of a NaN the same everywhere */
+
+/* Loads come before stores in every iteration, so that out may be x: hence ivdep, not restrict. */
+#define LOOP(name, params, index, ...)                                   \
+    _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                  \
+    {                                                                    \
+        const double q[CACT_MAX_PARAMS] = P##params(index);              \
+        const real v = x[i];                                             \
+        const dual d = name##_body(v, q);                                \
+        __VA_ARGS__                                                      \
+    }
+
+#define LOOPS(name, params, operation, ...)                                                          \
+    static void name##_##operation(size_t n, const void *dy_, const void *x_, const double *const *p, \
+                                   int each, void *const *out_)                                      \
+    {                                                                                                \
+        const real *dy = dy_, *x = x_;                                                               \
+        real *out = out_[0], *out1 = out_[1];                                                        \
+        (void)dy, (void)p, (void)out, (void)out1;                                                              \
+        n &= ~(size_t)(CACT_LANES - 1);                                                              \
+        if (params && each) {                                                                        \
+            LOOP(name, params, i, __VA_ARGS__)                                                       \
+        } else {                                                                                     \
+            LOOP(name, params, 0, __VA_ARGS__)                                                       \
+        }                                                                                            \
+    }
+
+#define BODIES
+#define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
+#define ROW(name, params)                                                        \
+    LOOPS(name, params, forward, out[i] = NAN_OR(d.f);)                          \
+    LOOPS(name, params, grad, out[i] = NAN_OR(d.df);)                            \
+    LOOPS(name, params, backward, out[i] = dy[i] * NAN_OR(d.df);)                \
+    LOOPS(name, params, value_and_grad, out[i] = NAN_OR(d.f); out1[i] = NAN_OR(d.df);) \
+    LOOPS(name, params, param_grad, for (int k = 0; k < params; k++) ((real *)out_[k])[i] = NAN_OR(d.dp[k]);)
+#define ROW_FUNCTION(name)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include "activations.h"
+#pragma GCC diagnostic pop
+#undef BODIES
+#undef ROW
+#undef ROW_FUNCTION
+
+#include "rows.h"
+
+/* ------------------------------------------------------------------ another pass: the table */
+#define ROW(name, params)            \
+    {#name,                          \
+     params,                         \
+     0,                              \
+     {name##_forward, name##_grad, name##_backward, name##_value_and_grad, params ? name##_param_grad : 0}, \
+     {0, 0}},
+#define ROW_FUNCTION(name) {#name, 0, 1, {0, 0, 0, 0, 0}, {name##_row, name##_row_backward}},
+
+#define PASTE(a, b, c) a##_##b##_##c
+#define TABLE(isa, bits) PASTE(cact, isa, bits)
+
+extern const cact_kernels TABLE(CACT_ISA, CACT_REAL)[];
+const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
+#include "activations.h"
+    {0, 0, 0, {0, 0, 0, 0, 0}, {0, 0}},
+};

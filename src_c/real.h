@@ -1,0 +1,311 @@
+/* real.h - the numbers and the few elementary functions that all activations are built from.
+ *
+ * Every formula is written once, over the type `num`, which carries more precision than the
+ * result, so that rounding once at the end is what is left of the error:
+ *
+ *     float results    num is double                 relative error about 2^-32
+ *     double results   num is hi + lo, two doubles   relative error about 2^-58
+ *
+ * Everything is branch-free, and fma() is written where it is meant, so that the vector body,
+ * the tail and every instruction set give the same bits (compile with -ffp-contract=off).
+ * The algorithms on hi + lo are Dekker's and Knuth's: Muller et al., Handbook of
+ * Floating-Point Arithmetic, 2nd ed. 2018, chapters 4 and 14.
+ * The polynomials come from tools/; each is quoted with its bound.
+ */
+#ifndef CACT_REAL_H
+#define CACT_REAL_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "cact's kernels need gcc or clang (or a compiler that speaks their dialect)"
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+#define ROOT2PI_INV 0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56 /* 1/sqrt(2 pi) */
+
+INLINE double fma_(double a, double b, double c) { return __builtin_fma(a, b, c); }
+INLINE double abs_(double x) { return __builtin_fabs(x); }
+INLINE double min_(double a, double b) { return a < b ? a : b; }
+INLINE double max_(double a, double b) { return a > b ? a : b; }
+
+INLINE double from_bits(uint64_t u)
+{
+    double d;
+    memcpy(&d, &u, sizeof d);
+    return d;
+}
+
+INLINE uint64_t to_bits(double d)
+{
+    uint64_t u;
+    memcpy(&u, &d, sizeof u);
+    return u;
+}
+
+/* Round to an integer by adding 1.5 2^52: then the low bits of the sum are the integer. */
+#define ROUNDER 0x1.8p52
+
+/* 2^k, k an integer in [-1022, 1023]. */
+INLINE double pow2(double k) { return from_bits((to_bits(k + ROUNDER) << 52) + to_bits(1.0)); }
+
+/* ------------------------------------------------------------------ num */
+#if CACT_REAL == 32
+
+typedef float real;
+typedef double num;
+
+INLINE num exact(double a) { return a; }
+INLINE num pair(double hi, double lo) { return (void)lo, hi; }
+INLINE num sum(double a, double b) { return a + b; }
+INLINE num big_sum(double a, double b) { return a + b; }
+INLINE num product(double a, double b) { return a * b; }
+INLINE num add(num a, num b) { return a + b; }
+INLINE num add_big(num a, num b) { return a + b; }
+INLINE num sub(num a, num b) { return a - b; }
+INLINE num mul(num a, num b) { return a * b; }
+INLINE num times(num a, double b) { return a * b; }
+INLINE num reciprocal(num a) { return 1 / a; }
+INLINE num pick(int c, num a, num b) { return c ? a : b; }
+INLINE double rounded(num a) { return a; }
+
+#else
+
+typedef double real;
+typedef struct {
+    double hi, lo; /* |lo| is a few ulps of hi at most */
+} num;
+
+INLINE num exact(double a) { return (num){a, 0}; }
+INLINE num pair(double hi, double lo) { return (num){hi, lo}; }
+
+INLINE num sum(double a, double b) /* exact (Knuth) */
+{
+    double s = a + b, c = s - a;
+    return (num){s, (a - (s - c)) + (b - c)};
+}
+
+INLINE num big_sum(double a, double b) /* exact for |a| >= |b| or a = 0 (Dekker) */
+{
+    double s = a + b;
+    return (num){s, b - (s - a)};
+}
+
+INLINE num product(double a, double b) /* exact */
+{
+    double p = a * b;
+    return (num){p, fma_(a, b, -p)};
+}
+
+INLINE num add(num a, num b)
+{
+    num s = sum(a.hi, b.hi);
+    return (num){s.hi, s.lo + (a.lo + b.lo)};
+}
+
+INLINE num add_big(num a, num b) /* |a| >= |b| */
+{
+    num s = big_sum(a.hi, b.hi);
+    return (num){s.hi, s.lo + (a.lo + b.lo)};
+}
+
+INLINE num sub(num a, num b) { return add(a, (num){-b.hi, -b.lo}); }
+
+INLINE num mul(num a, num b)
+{
+    num p = product(a.hi, b.hi);
+    return (num){p.hi, fma_(a.hi, b.lo, fma_(a.lo, b.hi, p.lo))};
+}
+
+INLINE num times(num a, double b)
+{
+    num p = product(a.hi, b);
+    return (num){p.hi, fma_(a.lo, b, p.lo)};
+}
+
+INLINE num reciprocal(num a) /* the residual of 1/hi, applied once */
+{
+    double y = 1 / a.hi;
+    return (num){y, y * fma_(-y, a.lo, fma_(-y, a.hi, 1))};
+}
+
+INLINE num pick(int c, num a, num b) { return (num){c ? a.hi : b.hi, c ? a.lo : b.lo}; }
+INLINE double rounded(num a) { return a.hi + a.lo; }
+
+#endif
+
+INLINE num negative(num a) { return times(a, -1); }
+
+/* x hi + x lo, for a factor known to more than a double (hi + lo); x may be infinite. */
+INLINE real scaled(real x, real hi, real lo)
+{
+    const real most = sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX;
+    real finite = x > most ? most : x < -most ? -most : x;
+#if CACT_REAL == 32
+    return __builtin_fmaf(x, hi, finite * lo);
+#else
+    return __builtin_fma(x, hi, finite * lo);
+#endif
+}
+
+/* Beyond |z| = FAR, e^-|z| is 0 in the result's type, subnormals and a factor |z| included. */
+#define FAR (sizeof(real) == 4 ? 300.0 : 800.0)
+
+/* ------------------------------------------------------------------ exponential */
+/* e^z - 1 = p 2^k + (2^k - 1), p = e^r - 1, |r| <= ln(2)/2, for -1300 <= z <= 700. */
+typedef struct {
+    num p;
+    double k;
+} reduced;
+
+#define LOG2E 0x1.71547652b82fep0
+#define LN2_HI 0x1.62e42fefa39efp-1
+#define LN2_LO 0x1.abc9e3b39803fp-56
+
+#if CACT_REAL == 32
+
+INLINE reduced reduce(num z)
+{
+    double k = fma_(z, LOG2E, ROUNDER) - ROUNDER;
+    double r = fma_(-k, LN2_HI, z), s = r * r;
+    /* tools/exp.sollya: error 2^-32.5 */
+    double a = fma_(0x1.55555574325fep-3, r, 0x1.0000000b92a4fp-1);
+    double b = fma_(0x1.1110ab6958476p-7, r, 0x1.5554e8fec998ap-5);
+    double c = fma_(0x1.a17e11dc30ce6p-13, r, 0x1.6d432d7279f68p-10);
+    return (reduced){fma_(fma_(fma_(c, s, b), s, a), s, r), k};
+}
+
+#else
+
+INLINE reduced reduce(num z)
+{
+    double k = fma_(z.hi, LOG2E, ROUNDER) - ROUNDER;
+    double r = fma_(-k, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
+    double rl = fma_(-k, LN2_LO, z.lo);
+    /* tools/exp.sollya: error 2^-61.6; r and r^2/2 are compensated */
+    double s = r * r, s2 = s * s;
+    double a = fma_(0x1.5555555555556p-5, r, 0x1.5555555555556p-3);
+    double b = fma_(0x1.6c16c16c15f3ep-10, r, 0x1.111111111070ap-7);
+    double c = fma_(0x1.a01a01a8a0b2p-16, r, 0x1.a01a01a90330cp-13);
+    double d = fma_(0x1.27e4d64a2ef09p-22, r, 0x1.71de0a38ae601p-19);
+    double e = fma_(0x1.1f7ca349c33e2p-29, r, 0x1.af3f10c1c8235p-26);
+    double q = fma_(fma_(e, s2, fma_(d, s, c)), s2, fma_(b, s, a));
+    num h = big_sum(r, 0.5 * s);
+    num p = big_sum(h.hi, s * r * q);
+    double low = fma_(0.5, fma_(r, r, -s), fma_(rl, p.hi, rl));
+    return (reduced){{p.hi, low + (h.lo + p.lo)}, k};
+}
+
+#endif
+
+/* e^z for z <= 0, as value * tail: `value` is clear of the subnormals, so that a formula may
+ * multiply it, and `tail` (1 above z = -623) is applied last. */
+typedef struct {
+    num value;
+    double tail;
+} exponential;
+
+INLINE exponential exp_(num z)
+{
+    reduced e = reduce(z);
+    num m = add_big(exact(1), e.p);
+#if CACT_REAL == 32
+    return (exponential){m * pow2(e.k), 1}; /* no float result needs more than 2^-300 */
+#else
+    double k = max_(e.k, -900);
+    return (exponential){times(m, pow2(k)), pow2(e.k - k)};
+#endif
+}
+
+/* log(1 + e), 0 <= e <= 1, relative error 2^-35 or 2^-59. */
+INLINE num log1p_(num e)
+{
+#if CACT_REAL == 32
+    /* tools/log1p.sollya: e Q(e), 2^-35.6 */
+    double s = e * e, s2 = s * s, s4 = s2 * s2;
+    double a = fma_(fma_(-0x1.fffb70d153515p-3, e, 0x1.55553be6abc76p-2), s,
+                    fma_(-0x1.ffffff8f9bb84p-2, e, 0x1.ffffffffd6966p-1));
+    double b = fma_(fma_(-0x1.cebd128f16f9dp-4, e, 0x1.1d1c9cbcf0cd5p-3), s,
+                    fma_(-0x1.53c54962c19a1p-3, e, 0x1.9962a679b5beap-3));
+    double c = fma_(fma_(-0x1.93f2e28921198p-8, e, 0x1.6702fd911480ap-6), s,
+                    fma_(-0x1.95db76d3e5f98p-5, e, 0x1.52241e4013753p-4));
+    return e * fma_(fma_(0x1.aa4d4d96eeec4p-11, s2, c), s4, fma_(b, s2, a));
+#else
+    /* log(1+e) = [ln 2] + 2 atanh(f/(2+f)), 1+f = 1+e, or (1+e)/2 above sqrt(2) */
+    int big = e.hi > 0x1.a827999fcef32p-2;
+    num f = pick(big, times(add(e, exact(-1)), 0.5), e);
+    num s = mul(f, reciprocal(add_big(exact(2), f)));
+    double t = s.hi * s.hi, t2 = t * t;
+    /* tools/log1p.sollya: 2s + s^3 R(s^2), 2^-64.7 */
+    double a = fma_(0x1.9999999999dd7p-2, t, 0x1.5555555555555p-1);
+    double b = fma_(0x1.c71c72988f0ep-3, t, 0x1.2492492414799p-2);
+    double c = fma_(0x1.3b2acb148c80ap-3, t, 0x1.745cbadf11bf6p-3);
+    double d = fma_(0x1.2ffa20b743afbp-3, t, 0x1.0dc8bd91edabdp-3);
+    double q = fma_(fma_(fma_(fma_(-0x1.10cb2ed9a6ba7p-3, t2, d), t2, c), t2, b), t2, a);
+    num l = add(times(s, 2), exact(s.hi * t * q));
+    return add_big(pair(big ? LN2_HI : 0, big ? LN2_LO : 0), l);
+#endif
+}
+
+/* M(t) = Phi(-t) exp(t^2/2), 0 <= t <= 40 (float: 14.6): the normal tail without its exponential. */
+INLINE num mills(double t)
+{
+#if CACT_REAL == 32
+    /* tools/mills_rational.py 5 6: relative error 2^-33.4 */
+    double s = t * t, s2 = s * s;
+    double p = fma_(fma_(0x1.d27b1f861e73cp-11, t, 0x1.7d957994e2b49p-7), s2,
+                    fma_(fma_(0x1.241bd2102577cp-4, t, 0x1.0099d073b5503p-2), s,
+                         fma_(0x1.03ddc57ec20b4p-1, t, 0x1.ffffffff46be4p-2)));
+    double q = fma_(fma_(0x1.2452ee3272012p-9, s, fma_(0x1.de3dce6885427p-6, t, 0x1.72aed2ae089d2p-3)), s2,
+                    fma_(fma_(0x1.507eea85788d3p-1, t, 0x1.729e50700624cp+0), s,
+                         fma_(0x1.d01feefab79c7p+0, t, 1)));
+    return p / q;
+#else
+    /* tools/mills.py 25: G(q)/(1 + c t), q = (t-4)/(t+4), 2^-60.7; the four lowest steps compensated */
+    static const double C[22] = {
+        -0x1.8aa10be55413bp-5, 0x1.938cc7835942fp-6, -0x1.a34eb74e79848p-8, -0x1.1085d84e6ba95p-11,
+        0x1.e1799db1cbfa5p-11, -0x1.bfff7960c0c6bp-14, -0x1.ec437634abce1p-14, 0x1.ab23cc5514c3bp-16,
+        0x1.30d4a21d2ca20p-16, -0x1.1284d475d8ff7p-18, -0x1.ce2ca653d878dp-19, 0x1.e5ea68e2c6d17p-22,
+        0x1.8139917686abfp-21, 0x1.4634f38a1c294p-26, -0x1.33e331338ef75p-23, -0x1.14056eee56b0bp-25,
+        0x1.8c2d390e95288p-26, 0x1.7e5eaa8eabb1bp-27, -0x1.12bfab6f172f4p-29, -0x1.1441480fb7162p-29,
+        -0x1.2e5cb5db616b0p-34, 0x1.f5689ea09cc6fp-34};
+    num q = mul(sum(t, -4), reciprocal(sum(t, 4)));
+    double u = q.hi, u2 = u * u, u4 = u2 * u2;
+    double r = fma_(C[21], u, C[20]);
+    for (int i = 16; i >= 0; i -= 4) /* Horner in u^4, fours by Estrin */
+        r = fma_(r, u4, fma_(fma_(C[i + 3], u, C[i + 2]), u2, fma_(C[i + 1], u, C[i])));
+    num g = add(pair(0x1.ba72a2b56c041p-5, -0x1.984ffb33279e4p-59), times(q, r));
+    g = add(pair(-0x1.c97a0ed81fbf0p-7, 0x1.09abea8642e70p-61), mul(q, g));
+    g = add(pair(-0x1.3fa25843cb252p-4, 0x1.97accca04d3e6p-59), mul(q, g));
+    g = add(pair(0x1.22ab98061c0a9p-1, -0x1.8dbd7f68f0691p-56), mul(q, g));
+    num w = add_big(exact(1), times(pair(0x1.40d931ff62706p+0, -0x1.a6a0d6f814637p-54), t));
+    return mul(g, reciprocal(w));
+#endif
+}
+
+/* f'(x) beside its root, where no formula keeps its relative accuracy: the Taylor series about
+ * root = hi + lo (tools/roots.py), first coefficient c1 = hi + lo, for |x - root| < ROOT_RADIUS.
+ * Cut at 2^-32 (5 terms) and 2^-54 (13 terms). */
+#if CACT_REAL == 32
+#define ROOT_RADIUS 0x1p-6
+#define ROOT_TERMS 5
+#else
+#define ROOT_RADIUS 0x1p-3
+#define ROOT_TERMS 13
+#endif
+
+INLINE double beside_root(double x, double df, double hi, double lo, double c1, double c1_low,
+                          const double *c)
+{
+    double d0 = x - hi, d = d0 - lo, d_low = (d0 - d) - lo, s = c[ROOT_TERMS - 2];
+    for (int i = ROOT_TERMS - 3; i >= 0; i--)
+        s = fma_(s, d, c[i]);
+    double near = fma_(d, c1, fma_(d_low, c1, d * fma_(d, s, c1_low)));
+    return abs_(d) < ROOT_RADIUS ? near : df;
+}
+
+#endif

@@ -1,0 +1,44 @@
+"""Taylor coefficients of f' at its root, for the functions whose f' crosses zero.
+
+    python src_c/tools/roots.py
+
+Beside the root x0 no formula keeps its relative accuracy, so src_c/real.h (near_root) uses
+f'(x) = d (c1 + c2 d + ...), d = x - x0, with x0 and c1 as pairs of doubles.  Printed are x0,
+the coefficients of degree 1 to 15, and the relative error of cutting after n terms at the
+ends of |d| <= 2^-k.
+"""
+
+import mpmath as mp
+
+mp.mp.prec = 500
+
+FUNCTIONS = {
+    "silu": (lambda x: x / (1 + mp.exp(-x)), -1.278),
+    "gelu": (lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, -0.7518),
+    "gelu_tanh": (
+        lambda x: x * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))) / 2,
+        -0.7525,
+    ),
+    "mish": (lambda x: x * mp.tanh(mp.log(1 + mp.exp(x))), -1.1924),
+}
+
+
+def pair(v):
+    hi = float(v)
+    return f"{hi.hex()}, {float(v - mp.mpf(hi)).hex()}"
+
+
+for name, (f, start) in FUNCTIONS.items():
+    root = mp.findroot(lambda x: mp.diff(f, x), mp.mpf(start), tol=mp.mpf(2) ** -300)
+    coefficient = [(n + 1) * c for n, c in enumerate(mp.taylor(f, root, 26)[1:])]
+    print(f"{name}: root {mp.nstr(root, 25)}")
+    print(f"    x0   {pair(root)}")
+    print(f"    c1   {pair(coefficient[1])}")
+    print("    c2.. " + ", ".join(float(c).hex() for c in coefficient[2:16]))
+    for terms, k in ((5, 6), (12, 3), (13, 3)):
+        d = mp.mpf(2) ** -k
+        cut = max(
+            abs(sum(coefficient[n] * s**n for n in range(terms + 1, 26)) / (coefficient[1] * s))
+            for s in (d, -d)
+        )
+        print(f"    {terms} terms, |d| <= 2^-{k}: 2^{float(mp.log(cut, 2)):.1f}")
