@@ -12,14 +12,10 @@ typedef struct {
 /* x s(v) and its derivative s(v) + w s(v) s(-v), w = x v'; y is x clamped to where v may go. */
 INLINE dual times_sigmoid(real x, double y, num v, num w)
 {
-    int left = x < 0;
-    exponential e = exp_(pick(left, v, negative(v)));
-    num r = reciprocal(add_big(exact(1), e.value)), er = mul(e.value, r);
-    num s = pick(left, er, r);
-    double scale = left ? e.tail : 1;
+    logistic l = logistic_(v);
     return (dual){
-        .f = x > y ? (double)x : rounded(times(s, y)) * scale,
-        .df = rounded(add(s, mul(w, mul(er, r)))) * scale,
+        .f = x > y ? (double)x : rounded(times(l.s, y)) * l.s_tail,
+        .df = rounded(add(l.s, mul(w, mul(l.s, l.c)))) * l.s_tail,
     };
 }
 

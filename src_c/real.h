@@ -47,11 +47,15 @@ INLINE uint64_t to_bits(double d)
     return u;
 }
 
-/* Round to an integer by adding 1.5 2^52: then the low bits of the sum are the integer. */
+/* An integer k is kept as k + 1.5 2^52: adding that rounds, and the low bits are k. */
 #define ROUNDER 0x1.8p52
 
-/* 2^k, k an integer in [-1022, 1023]. */
-INLINE double pow2(double k) { return from_bits((to_bits(k + ROUNDER) << 52) + to_bits(1.0)); }
+/* 2^k for -1022 <= k <= 1023, and 2^(k - j), from k and j so kept. */
+INLINE double pow2(double k) { return from_bits((to_bits(k) << 52) + to_bits(1.0)); }
+INLINE double pow2_of_difference(double k, double j)
+{
+    return from_bits(((to_bits(k) - to_bits(j)) << 52) + to_bits(1.0));
+}
 
 /* ------------------------------------------------------------------ num */
 #if CACT_REAL == 32
@@ -69,7 +73,10 @@ INLINE num add_big(num a, num b) { return a + b; }
 INLINE num sub(num a, num b) { return a - b; }
 INLINE num mul(num a, num b) { return a * b; }
 INLINE num times(num a, double b) { return a * b; }
+INLINE num scale(num a, double b) { return a * b; }
 INLINE num reciprocal(num a) { return 1 / a; }
+INLINE num ratio(num a, num b) { return a / b; }
+INLINE num one_plus(num a) { return 1 + a; }
 INLINE num pick(int c, num a, num b) { return c ? a : b; }
 INLINE double rounded(num a) { return a; }
 
@@ -127,7 +134,21 @@ INLINE num times(num a, double b)
     return (num){p.hi, fma_(a.lo, b, p.lo)};
 }
 
-INLINE num reciprocal(num a) /* the residual of 1/hi, applied once */
+INLINE num scale(num a, double b) { return (num){a.hi * b, a.lo * b}; } /* b a power of 2 */
+
+INLINE num one_plus(num a) /* |a| <= 1 */
+{
+    num s = big_sum(1, a.hi);
+    return (num){s.hi, s.lo + a.lo};
+}
+
+INLINE num ratio(num a, num b) /* the residual of the quotient, applied once */
+{
+    double y = 1 / b.hi, q = a.hi * y;
+    return (num){q, y * fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo)};
+}
+
+INLINE num reciprocal(num a)
 {
     double y = 1 / a.hi;
     return (num){y, y * fma_(-y, a.lo, fma_(-y, a.hi, 1))};
@@ -138,7 +159,7 @@ INLINE double rounded(num a) { return a.hi + a.lo; }
 
 #endif
 
-INLINE num negative(num a) { return times(a, -1); }
+INLINE num negative(num a) { return scale(a, -1); }
 
 /* x hi + x lo, for a factor known to more than a double (hi + lo); x may be infinite. */
 INLINE real scaled(real x, real hi, real lo)
@@ -159,7 +180,7 @@ INLINE real scaled(real x, real hi, real lo)
 /* e^z - 1 = p 2^k + (2^k - 1), p = e^r - 1, |r| <= ln(2)/2, for -1300 <= z <= 700. */
 typedef struct {
     num p;
-    double k;
+    double k; /* + ROUNDER */
 } reduced;
 
 #define LOG2E 0x1.71547652b82fep0
@@ -170,8 +191,8 @@ typedef struct {
 
 INLINE reduced reduce(num z)
 {
-    double k = fma_(z, LOG2E, ROUNDER) - ROUNDER;
-    double r = fma_(-k, LN2_HI, z), s = r * r;
+    double k = fma_(z, LOG2E, ROUNDER);
+    double r = fma_(-(k - ROUNDER), LN2_HI, z), s = r * r;
     /* tools/exp.sollya: error 2^-32.5 */
     double a = fma_(0x1.55555574325fep-3, r, 0x1.0000000b92a4fp-1);
     double b = fma_(0x1.1110ab6958476p-7, r, 0x1.5554e8fec998ap-5);
@@ -183,27 +204,25 @@ INLINE reduced reduce(num z)
 
 INLINE reduced reduce(num z)
 {
-    double k = fma_(z.hi, LOG2E, ROUNDER) - ROUNDER;
-    double r = fma_(-k, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
-    double rl = fma_(-k, LN2_LO, z.lo);
-    /* tools/exp.sollya: error 2^-61.6; r and r^2/2 are compensated */
-    double s = r * r, s2 = s * s;
-    double a = fma_(0x1.5555555555556p-5, r, 0x1.5555555555556p-3);
-    double b = fma_(0x1.6c16c16c15f3ep-10, r, 0x1.111111111070ap-7);
-    double c = fma_(0x1.a01a01a8a0b2p-16, r, 0x1.a01a01a90330cp-13);
-    double d = fma_(0x1.27e4d64a2ef09p-22, r, 0x1.71de0a38ae601p-19);
-    double e = fma_(0x1.1f7ca349c33e2p-29, r, 0x1.af3f10c1c8235p-26);
-    double q = fma_(fma_(e, s2, fma_(d, s, c)), s2, fma_(b, s, a));
-    num h = big_sum(r, 0.5 * s);
-    num p = big_sum(h.hi, s * r * q);
-    double low = fma_(0.5, fma_(r, r, -s), fma_(rl, p.hi, rl));
-    return (reduced){{p.hi, low + (h.lo + p.lo)}, k};
+    double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
+    double r = fma_(-n, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
+    double rl = fma_(-n, LN2_LO, z.lo);
+    /* tools/exp.sollya: r + r^2 Q(r), 2^-62; the rounding of r^2 Q leaves 2^-57 */
+    double s = r * r, s2 = s * s, s4 = s2 * s2;
+    double a = fma_(0x1.5555555555557p-3, r, 0x1p-1);
+    double b = fma_(0x1.111111111005p-7, r, 0x1.5555555555557p-5);
+    double c = fma_(0x1.a01a01ac1ea4dp-13, r, 0x1.6c16c16c156a4p-10);
+    double d = fma_(0x1.71de01aa5719p-19, r, 0x1.a01a01ab991c6p-16);
+    double e = fma_(0x1.af4ed0866c5f6p-26, r, 0x1.27e4cfad3d705p-22);
+    double q = fma_(fma_(0x1.1f86f4326bba2p-29, s, e), s4, fma_(fma_(d, s, c), s2, fma_(b, s, a)));
+    num p = big_sum(r, s * q);
+    return (reduced){{p.hi, fma_(rl, p.hi, rl) + p.lo}, k};
 }
 
 #endif
 
-/* e^z for z <= 0, as value * tail: `value` is clear of the subnormals, so that a formula may
- * multiply it, and `tail` (1 above z = -623) is applied last. */
+/* e^z as value * tail: `value` is clear of the subnormals, so that a formula may multiply it,
+ * and `tail` (1 above z = -623) is applied last. */
 typedef struct {
     num value;
     double tail;
@@ -212,12 +231,36 @@ typedef struct {
 INLINE exponential exp_(num z)
 {
     reduced e = reduce(z);
-    num m = add_big(exact(1), e.p);
+    num m = one_plus(e.p);
 #if CACT_REAL == 32
-    return (exponential){m * pow2(e.k), 1}; /* no float result needs more than 2^-300 */
+    return (exponential){from_bits(to_bits(m) + (to_bits(e.k) << 52)), 1}; /* |k| <= 433 */
 #else
-    double k = max_(e.k, -900);
-    return (exponential){times(m, pow2(k)), pow2(e.k - k)};
+    double k = max_(e.k, ROUNDER - 900);
+    return (exponential){scale(m, pow2(k)), pow2_of_difference(e.k, k)};
+#endif
+}
+
+/* s = sigmoid(v), c = sigmoid(-v) = 1 - s, each with the tail that is applied last. */
+typedef struct {
+    num s, c;
+    double s_tail, c_tail;
+} logistic;
+
+INLINE logistic logistic_(num v) /* |v| <= FAR */
+{
+#if CACT_REAL == 32
+    double e = exp_(-v).value, s = 1 / (1 + e); /* a double has the range for both signs */
+    return (logistic){s, e * s, 1, 1};
+#else
+    int left = v.hi < 0;
+    exponential e = exp_(pick(left, v, negative(v)));
+    num d = one_plus(e.value);
+    return (logistic){
+        ratio(pick(left, e.value, exact(1)), d),
+        ratio(pick(left, exact(1), e.value), d),
+        left ? e.tail : 1,
+        left ? 1 : e.tail,
+    };
 #endif
 }
 
@@ -235,19 +278,21 @@ INLINE num log1p_(num e)
                     fma_(-0x1.95db76d3e5f98p-5, e, 0x1.52241e4013753p-4));
     return e * fma_(fma_(0x1.aa4d4d96eeec4p-11, s2, c), s4, fma_(b, s2, a));
 #else
-    /* log(1+e) = [ln 2] + 2 atanh(f/(2+f)), 1+f = 1+e, or (1+e)/2 above sqrt(2) */
-    int big = e.hi > 0x1.a827999fcef32p-2;
-    num f = pick(big, times(add(e, exact(-1)), 0.5), e);
-    num s = mul(f, reciprocal(add_big(exact(2), f)));
+    /* With s = e/(2+e), or (e-1)/(3+e) for e >= 1/2:  log(1+e) = [ln 2] + 2 atanh(s) */
+    int big = e.hi >= 0.5;
+    num n = pick(big, (num){e.hi - 1, e.lo}, e); /* exact (Sterbenz) */
+    num d = big_sum(big ? 3 : 2, e.hi);
+    num s = ratio(n, (num){d.hi, d.lo + e.lo});
     double t = s.hi * s.hi, t2 = t * t;
-    /* tools/log1p.sollya: 2s + s^3 R(s^2), 2^-64.7 */
-    double a = fma_(0x1.9999999999dd7p-2, t, 0x1.5555555555555p-1);
-    double b = fma_(0x1.c71c72988f0ep-3, t, 0x1.2492492414799p-2);
-    double c = fma_(0x1.3b2acb148c80ap-3, t, 0x1.745cbadf11bf6p-3);
-    double d = fma_(0x1.2ffa20b743afbp-3, t, 0x1.0dc8bd91edabdp-3);
-    double q = fma_(fma_(fma_(fma_(-0x1.10cb2ed9a6ba7p-3, t2, d), t2, c), t2, b), t2, a);
-    num l = add(times(s, 2), exact(s.hi * t * q));
-    return add_big(pair(big ? LN2_HI : 0, big ? LN2_LO : 0), l);
+    /* tools/log1p.sollya: 2s + s^3 R(s^2), 2^-64.5 */
+    double a = fma_(0x1.9999999999d7fp-2, t, 0x1.5555555555555p-1);
+    double b = fma_(0x1.c71c726db427ap-3, t, 0x1.249249242768ep-2);
+    double c = fma_(0x1.3b25235d0234bp-3, t, 0x1.745cd0eff2413p-3);
+    double d2 = fma_(0x1.2ca357591843cp-3, t, 0x1.0e73660d99b84p-3);
+    double e2 = fma_(0x1.0234a8d1f1f2fp1, t, -0x1.091222d1d4585p-2);
+    double q = fma_(fma_(fma_(fma_(e2, t2, d2), t2, c), t2, b), t2, a);
+    num h = big_sum(big ? LN2_HI : 0, 2 * s.hi);
+    return (num){h.hi, h.lo + fma_(s.hi * t, q, fma_(2, s.lo, big ? LN2_LO : 0))};
 #endif
 }
 
@@ -273,7 +318,7 @@ INLINE num mills(double t)
         0x1.8139917686abfp-21, 0x1.4634f38a1c294p-26, -0x1.33e331338ef75p-23, -0x1.14056eee56b0bp-25,
         0x1.8c2d390e95288p-26, 0x1.7e5eaa8eabb1bp-27, -0x1.12bfab6f172f4p-29, -0x1.1441480fb7162p-29,
         -0x1.2e5cb5db616b0p-34, 0x1.f5689ea09cc6fp-34};
-    num q = mul(sum(t, -4), reciprocal(sum(t, 4)));
+    num q = ratio(sum(t, -4), sum(t, 4));
     double u = q.hi, u2 = u * u, u4 = u2 * u2;
     double r = fma_(C[21], u, C[20]);
     for (int i = 16; i >= 0; i -= 4) /* Horner in u^4, fours by Estrin */
@@ -283,7 +328,7 @@ INLINE num mills(double t)
     g = add(pair(-0x1.3fa25843cb252p-4, 0x1.97accca04d3e6p-59), mul(q, g));
     g = add(pair(0x1.22ab98061c0a9p-1, -0x1.8dbd7f68f0691p-56), mul(q, g));
     num w = add_big(exact(1), times(pair(0x1.40d931ff62706p+0, -0x1.a6a0d6f814637p-54), t));
-    return mul(g, reciprocal(w));
+    return ratio(g, w);
 #endif
 }
 

@@ -8,14 +8,15 @@ ACTIVATION(selu)
     const double l = 0x1.0cfabd6a91132p+0, l_low = 0x1.6fc7d272f2695p-55;
     double z = x < 0 ? x : 0;
     reduced e = reduce(exact(max_(z, -FAR)));
-    double k = max_(e.k, -900), s = pow2(k);
-    num sp = times(e.p, s);
-    num f = mul(add(big_sum(-1, s), sp), la);
-    num df = mul(add_big(exact(s), sp), la);
+    double k = max_(e.k, ROUNDER - 900), s = pow2(k);
+    num sp = scale(e.p, s);
+    /* 2^k - 1 is 0 or the larger */
+    num f = mul(add_big(big_sum(-1, s), sp), la);
+    num df = mul(scale(one_plus(e.p), s), la);
     real l_real = (real)l, l_rest = (real)(sizeof(real) == 4 ? l - l_real : l_low);
     return (dual){
         .f = x > 0 ? scaled(x, l_real, l_rest) : rounded(f),
-        .df = x > 0 ? l : rounded(df) * pow2(e.k - k),
+        .df = x > 0 ? l : rounded(df) * pow2_of_difference(e.k, k),
     };
 }
 #endif

@@ -1,14 +1,13 @@
-/* sigmoid(x) = 1/(1 + e^-x)
- * With E = e^-|x|:  f = 1/(1+E) above 0, E/(1+E) below;  f' = E/(1+E)^2.
- * E = 0 from |x| = 103.98 (float32), 745.14 (float64).  Subnormal results: E alone is left. */
+/* sigmoid(x) = 1/(1 + e^-x);  f' = s(x) s(-x)
+ * With E = e^-|x|:  s = 1/(1+E) above 0, E/(1+E) below: see logistic_().
+ * E leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64). */
 #ifdef BODIES
 ACTIVATION(sigmoid)
 {
-    exponential e = exp_(exact(-min_(abs_(x), FAR)));
-    num r = reciprocal(add_big(exact(1), e.value)), er = mul(e.value, r);
+    logistic l = logistic_(exact(max_(min_(x, FAR), -FAR)));
     return (dual){
-        .f = x < 0 ? rounded(er) * e.tail : rounded(r),
-        .df = rounded(mul(er, r)) * e.tail,
+        .f = rounded(l.s) * l.s_tail,
+        .df = rounded(mul(l.s, l.c)) * l.s_tail * l.c_tail,
     };
 }
 #endif

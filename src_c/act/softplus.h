@@ -4,15 +4,14 @@
 ACTIVATION(softplus)
 {
     num z = product(x, p[0]);
-    int left = x < 0;
-    int far = abs_(rounded(z)) > FAR;
-    exponential e = exp_(pick(far, exact(-FAR), pick(left, z, negative(z))));
-    num l = mul(log1p_(e.value), reciprocal(exact(p[0])));
-    num r = reciprocal(add_big(exact(1), e.value));
-    num right = add(exact(min_(max_(x, 0), DBL_MAX)), l);
+    int far = abs_(rounded(z)) > FAR, left = x < 0;
+    z = pick(far, exact(left ? -FAR : FAR), z);
+    exponential e = exp_(pick(left, z, negative(z)));
+    logistic l = logistic_(z);
+    num f = add(exact(min_(max_(x, 0), DBL_MAX)), mul(log1p_(e.value), reciprocal(exact(p[0]))));
     return (dual){
-        .f = x > DBL_MAX ? (double)x : left ? rounded(l) * e.tail : rounded(right),
-        .df = left ? rounded(mul(e.value, r)) * e.tail : rounded(r),
+        .f = x > DBL_MAX ? (double)x : rounded(f) * (left ? e.tail : 1),
+        .df = rounded(l.s) * l.s_tail,
     };
 }
 #endif

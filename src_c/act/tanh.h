@@ -4,16 +4,15 @@
 #ifdef BODIES
 ACTIVATION(tanh)
 {
-    double t = min_(abs_(x), 400);
+    double t = min_(abs_(x), FAR / 2);
     reduced e = reduce(exact(-2 * t));
-    double k = max_(e.k, -900), s = pow2(k);
-    num sp = times(e.p, s);
-    num r = reciprocal(add_big(big_sum(1, s), sp));
-    num f = mul(sub(big_sum(1, -s), sp), r);
-    num df = mul(mul(times(add_big(exact(1), e.p), 4 * s), r), r);
+    double k = max_(e.k, ROUNDER - 900), s = pow2(k);
+    num m = add_big(big_sum(-1, s), scale(e.p, s)); /* the first sum is 0 or the larger */
+    num d = add_big(exact(2), m);
+    num r = reciprocal(d);
     return (dual){
-        .f = __builtin_copysign(rounded(f), x),
-        .df = rounded(df) * pow2(e.k - k),
+        .f = __builtin_copysign(rounded(ratio(m, d)), x),
+        .df = rounded(mul(mul(scale(one_plus(e.p), 4 * s), r), r)) * pow2_of_difference(e.k, k),
     };
 }
 #endif
