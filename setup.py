@@ -50,6 +50,8 @@ class BuildKernels(build_ext):
             self.extensions.clear()
             return
         super().build_extensions()
+        if not self.inplace:  # a checkout is on sys.path where its users stand: it needs the module too
+            self.copy_extensions_to_source()
 
     def obstacle(self):
         """Why the kernels cannot be built here, or None."""

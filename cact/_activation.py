@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +38,10 @@ class _Slow:
         raise NotImplementedError
 
 
-_Caller: type = _backend.compiled.Caller if _backend.compiled is not None else _Slow
+if TYPE_CHECKING:
+    _Caller = _Slow
+else:
+    _Caller = _Slow if _backend.compiled is None else _backend.compiled.Caller
 
 
 class Activation(_Caller):
@@ -160,7 +163,8 @@ class Activation(_Caller):
         z = np.linspace(-12.0, 12.0, 48001)
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
         f = self._record.pair(z, *(np.mean(p) for p in self.params.values()))[0]
-        return 1.0 / math.sqrt(float(np.sum(f * f * density)) * (z[1] - z[0]))
+        second_moment = float(np.sum(f * f * density) * (z[1] - z[0]))
+        return 1.0 / math.sqrt(second_moment) if second_moment else math.inf
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -287,9 +291,9 @@ class Activation(_Caller):
                 f"{self.name}: {key} must be a real number or an array of them, got {value!r:.60}"
             ) from None
         test, words = DOMAINS[self._record.domains.get(key, "finite")]
-        for v in np.ravel(number) if number.ndim else (float(number),):
-            if not test(v):
-                raise ValueError(f"{self.name}: {key} must be {words}, got {v}")
+        good = test(number)
+        if not np.all(good):
+            raise ValueError(f"{self.name}: {key} must be {words}, got {number[~good].flat[0]}")
         return number if number.ndim else float(number)
 
     def _has(self) -> str:

@@ -42,6 +42,12 @@ def _load() -> None:
             why_not = "this CPU or operating system lacks every instruction set of the extension"
         else:
             join(RECORDS, _kernels.inventory())
+            isa = os.environ.get("CACT_ISA")
+            if isa:
+                try:
+                    _kernels.set_isa(isa)
+                except ValueError as error:
+                    raise ImportError(f"CACT_ISA: {error}") from None
             compiled = _kernels
             _active = "c"
     if wanted == "c" and compiled is None:

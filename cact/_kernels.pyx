@@ -4,7 +4,9 @@
 Nothing here names an activation: `inventory` lists what the C table holds.
 """
 
+
 cimport numpy as cnp
+import numpy
 from cpython.exc cimport PyErr_NoMemory
 from cpython.mem cimport PyMem_Malloc
 from libc.stdint cimport uintptr_t
@@ -177,6 +179,8 @@ def ufuncs(str name not None):
 
 
 # ---------------------------------------------------------------------- fast calls
+cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce
+
 cdef bint _enabled = True
 
 
@@ -221,6 +225,8 @@ cdef class Caller:
     """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
 
     cdef int _kernel  # -1: no fast path
+    cdef bint _rows
+    cdef Py_ssize_t _axis
     cdef int _nparams
     cdef bint _learnable
     cdef double _values[CACT_MAX_PARAMS]
@@ -231,13 +237,61 @@ cdef class Caller:
     def _prepare(self, name, tuple values, bint learnable):
         """Allow the fast path, for the parameters bound; `name` None: not in the C table."""
         self._kernel = -1
-        if name is None or cact_rows(_index[name]) or not all(isinstance(v, float) for v in values):
-            return
-        for i, v in enumerate(values):
-            self._values[i] = v
-        self._nparams = len(values)
         self._learnable = learnable
+        if name is None:
+            return
+        self._rows = cact_rows(_index[name])
+        if self._rows:
+            self._axis = values[0]
+        elif all(isinstance(v, float) for v in values):
+            for i, v in enumerate(values):
+                self._values[i] = v
+            self._nparams = len(values)
+        else:
+            return
         self._kernel = _index[name]
+
+    cdef object _fast_rows(self, cact_op op, object dy, object x, object out, Py_ssize_t axis):
+        """Rows along the last axis of plain C-ordered arrays; None where the slow path must decide."""
+        cdef char *args[3]
+        cdef Py_ssize_t steps[3], inner[3]
+        cdef cact_type types[3]
+        cdef int k, operands = 2, ndim, failed
+        cdef size_t n, rows
+        if not _enabled or self._kernel < 0 or not simple(x):
+            return None
+        cdef cnp.ndarray a = <cnp.ndarray>x, b
+        ndim = cnp.PyArray_NDIM(a)
+        if (axis != -1 and axis != ndim - 1) or not cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_SIZE(a) == 0:
+            return None
+        if op == CACT_BACKWARD:
+            if not simple(dy) or not alike(<cnp.ndarray>dy, a) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dy):
+                return None
+            args[0], args[1] = <char *>cnp.PyArray_DATA(<cnp.ndarray>dy), <char *>cnp.PyArray_DATA(a)
+            operands = 3
+        else:
+            args[0] = <char *>cnp.PyArray_DATA(a)
+        if out is None:
+            b = PyArray_NewLikeArray(a, cnp.NPY_CORDER, NULL, 0)
+        else:
+            if not simple(out):
+                return None
+            b = <cnp.ndarray>out
+            if (not cnp.PyArray_ISWRITEABLE(b) or not alike(b, a) or not cnp.PyArray_IS_C_CONTIGUOUS(b)
+                    or not apart(b, a) or (op == CACT_BACKWARD and not apart(b, <cnp.ndarray>dy))):
+                return None
+        args[operands - 1] = <char *>cnp.PyArray_DATA(b)
+        n = cnp.PyArray_DIM(a, ndim - 1)
+        rows = cnp.PyArray_SIZE(a) // <Py_ssize_t>n
+        for k in range(operands):
+            inner[k] = cnp.PyArray_ITEMSIZE(a)
+            steps[k] = n * inner[k]
+            types[k] = CACT_FLOAT if inner[k] == 4 else CACT_DOUBLE
+        with nogil:
+            failed = cact_run_rows(self._kernel, op, rows, n, args, steps, inner, types)
+        if failed:
+            raise MemoryError
+        return b
 
     cdef object _fast(self, cact_op op, object dy, object x, object out):
         """The result, or None where the slow path must decide."""
@@ -288,17 +342,27 @@ cdef class Caller:
 
     cdef object _quick(self, cact_op op, int inputs, tuple args, dict kwargs):
         """`_fast` for the two common shapes of a call, ``f(x)`` and ``f(x, out)``; else None."""
-        cdef Py_ssize_t n = len(args)
+        cdef Py_ssize_t n = len(args), axis = self._axis, used = 0
         out = None
-        if n == inputs + 1 and not self._learnable and not kwargs:
-            out = args[inputs]
-        elif n != inputs or len(kwargs) > 1:
+        if self._kernel < 0 or n < inputs:
             return None
-        elif kwargs:
-            out = kwargs.get("out")
-            if out is None:
+        if kwargs:
+            if self._rows and "axis" in kwargs and type(kwargs["axis"]) is int:
+                axis = kwargs["axis"]
+                used = 1
+            if "out" in kwargs and n == inputs:
+                out = kwargs["out"]
+                used += 1
+            if used != len(kwargs):
                 return None
-        return self._fast(op, args[0] if inputs == 2 else None, args[inputs - 1], out)
+        if n == inputs + 1 and not self._learnable and out is None:
+            out = args[inputs]
+        elif n != inputs:
+            return None
+        dy = args[0] if inputs == 2 else None
+        if self._rows:
+            return self._fast_rows(op, dy, args[inputs - 1], out, axis)
+        return self._fast(op, dy, args[inputs - 1], out)
 
     def __call__(self, *args, **kwargs):
         result = self._quick(CACT_FORWARD, 1, args, kwargs)
@@ -306,17 +370,26 @@ cdef class Caller:
 
     def grad(self, *args, **kwargs):
         """f'(x); see the class."""
-        result = self._quick(CACT_GRAD, 1, args, kwargs)
+        result = None if self._rows else self._quick(CACT_GRAD, 1, args, kwargs)
         return self._apply("grad", args, kwargs) if result is None else result
 
     def backward(self, *args, **kwargs):
         """dy*f'(x); see the class."""
-        result = None if self._learnable else self._quick(CACT_BACKWARD, 2, args, kwargs)
-        return self._apply("backward", args, kwargs) if result is None else result
+        result = self._quick(CACT_BACKWARD, 2, args, kwargs)
+        if result is None:
+            return self._apply("backward", args, kwargs)
+        if not self._learnable:
+            return result
+        if self._nparams == 1:
+            part = self._fast(CACT_PARAM_GRAD, None, args[1], None)
+            return result, _add_all(_multiply(args[0], part), None)
+        return self._apply("backward", args, kwargs)
 
     def value_and_grad(self, *args, **kwargs):
         """(f(x), f'(x)); see the class."""
-        result = None if kwargs or len(args) != 1 else self._fast(CACT_VALUE_AND_GRAD, None, args[0], None)
+        if kwargs or self._rows or len(args) != 1:
+            return self._apply("value_and_grad", args, kwargs)
+        result = self._fast(CACT_VALUE_AND_GRAD, None, args[0], None)
         return self._apply("value_and_grad", args, kwargs) if result is None else result
 
 

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 __all__ = ["RECORDS", "Record", "activation", "canonical", "find"]
 
-#: What a parameter may be, by name of the domain: (test, words for the error).
-DOMAINS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "finite": (math.isfinite, "finite"),
-    "positive": (lambda v: math.isfinite(v) and v > 0, "finite and greater than 0"),
+#: What a parameter may be, by name of the domain: (test of an array, words for the error).
+DOMAINS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "finite": (np.isfinite, "finite"),
+    "positive": (lambda v: np.isfinite(v) & (v > 0), "finite and greater than 0"),
 }
 
 

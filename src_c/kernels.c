@@ -29,11 +29,11 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define NAN_OR(r) (v != v ? v : (r)) /* also what makes the bits of a NaN the same everywhere */
 
 /* Loads come before stores in every iteration, so that out may be x: hence ivdep, not restrict. */
-#define LOOP(name, params, index, ...)                                   \
+#define LOOP(name, parameters, ...)                                      \
     _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                  \
     {                                                                    \
-        const double q[CACT_MAX_PARAMS] = P##params(index);              \
         const real v = x[i];                                             \
+        parameters                                                       \
         const dual d = name##_body(v, q);                                \
         __VA_ARGS__                                                      \
     }
@@ -44,12 +44,13 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
     {                                                                                                \
         const real *dy = dy_, *x = x_;                                                               \
         real *out = out_[0], *out1 = out_[1];                                                        \
-        (void)dy, (void)p, (void)out, (void)out1;                                                              \
+        (void)dy, (void)p, (void)out, (void)out1;                                                    \
         n &= ~(size_t)(CACT_LANES - 1);                                                              \
         if (params && each) {                                                                        \
-            LOOP(name, params, i, __VA_ARGS__)                                                       \
+            LOOP(name, const double q[] = P##params(i);, __VA_ARGS__)                  \
         } else {                                                                                     \
-            LOOP(name, params, 0, __VA_ARGS__)                                                       \
+            const double q[CACT_MAX_PARAMS] = P##params(0); /* what depends on them leaves the loop */ \
+            LOOP(name, , __VA_ARGS__)                                                                \
         }                                                                                            \
     }
 

@@ -30,9 +30,6 @@
 
 INLINE double fma_(double a, double b, double c) { return __builtin_fma(a, b, c); }
 INLINE double abs_(double x) { return __builtin_fabs(x); }
-INLINE double min_(double a, double b) { return a < b ? a : b; }
-INLINE double max_(double a, double b) { return a > b ? a : b; }
-
 INLINE double from_bits(uint64_t u)
 {
     double d;
@@ -47,11 +44,18 @@ INLINE uint64_t to_bits(double d)
     return u;
 }
 
+#define SIGN 0x8000000000000000u
+
 /* An integer k is kept as k + 1.5 2^52: adding that rounds, and the low bits are k. */
 #define ROUNDER 0x1.8p52
 
 /* 2^k for -1022 <= k <= 1023, and 2^(k - j), from k and j so kept. */
 INLINE double pow2(double k) { return from_bits((to_bits(k) << 52) + to_bits(1.0)); }
+INLINE double at_least(double k, double least) /* compared as bits: both lie in one binade */
+{
+    int64_t u = (int64_t)to_bits(k), v = (int64_t)to_bits(least + ROUNDER);
+    return from_bits((uint64_t)(u > v ? u : v));
+}
 INLINE double pow2_of_difference(double k, double j)
 {
     return from_bits(((to_bits(k) - to_bits(j)) << 52) + to_bits(1.0));
@@ -161,6 +165,30 @@ INLINE double rounded(num a) { return a.hi + a.lo; }
 
 INLINE num negative(num a) { return scale(a, -1); }
 
+/* |x| up to `most`, and x itself up to `most` on either side; NaN becomes `most`.  On the bits,
+ * because gcc has no vector minimum for doubles unless it may ignore NaN. */
+INLINE real magnitude(real x, real most)
+{
+#if CACT_REAL == 32
+    int32_t u, v;
+    memcpy(&u, &x, 4);
+    memcpy(&v, &most, 4);
+    u &= 0x7fffffff;
+    u = u < v ? u : v;
+    memcpy(&x, &u, 4);
+    return x;
+#else
+    int64_t u = (int64_t)(to_bits(x) & ~SIGN), v = (int64_t)to_bits(most);
+    return from_bits((uint64_t)(u < v ? u : v));
+#endif
+}
+
+INLINE real clamped(real x, real most)
+{
+    real t = magnitude(x, most);
+    return sizeof(real) == 4 ? __builtin_copysignf((float)t, (float)x) : (real)__builtin_copysign(t, x);
+}
+
 /* x hi + x lo, for a factor known to more than a double (hi + lo); x may be infinite. */
 INLINE real scaled(real x, real hi, real lo)
 {
@@ -207,14 +235,18 @@ INLINE reduced reduce(num z)
     double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
     double r = fma_(-n, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
     double rl = fma_(-n, LN2_LO, z.lo);
-    /* tools/exp.sollya: r + r^2 Q(r), 2^-62; the rounding of r^2 Q leaves 2^-57 */
-    double s = r * r, s2 = s * s, s4 = s2 * s2;
-    double a = fma_(0x1.5555555555557p-3, r, 0x1p-1);
-    double b = fma_(0x1.111111111005p-7, r, 0x1.5555555555557p-5);
-    double c = fma_(0x1.a01a01ac1ea4dp-13, r, 0x1.6c16c16c156a4p-10);
-    double d = fma_(0x1.71de01aa5719p-19, r, 0x1.a01a01ab991c6p-16);
-    double e = fma_(0x1.af4ed0866c5f6p-26, r, 0x1.27e4cfad3d705p-22);
-    double q = fma_(fma_(0x1.1f86f4326bba2p-29, s, e), s4, fma_(fma_(d, s, c), s2, fma_(b, s, a)));
+    /* tools/exp.sollya: r + r^2 Q(r), 2^-62; the rounding of r^2 Q leaves 2^-57.  Even and odd
+     * powers apart: the least work for the multipliers, which are what all this waits for. */
+    double s = r * r;
+    double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
+    double odd = fma_(0x1.af4ed0866c5f6p-26, s, 0x1.71de01aa5719p-19);
+    even = fma_(even, s, 0x1.a01a01ab991c6p-16);
+    odd = fma_(odd, s, 0x1.a01a01ac1ea4dp-13);
+    even = fma_(even, s, 0x1.6c16c16c156a4p-10);
+    odd = fma_(odd, s, 0x1.111111111005p-7);
+    even = fma_(even, s, 0x1.5555555555557p-5);
+    odd = fma_(odd, s, 0x1.5555555555557p-3);
+    double q = fma_(odd, r, fma_(even, s, 0x1p-1));
     num p = big_sum(r, s * q);
     return (reduced){{p.hi, fma_(rl, p.hi, rl) + p.lo}, k};
 }
@@ -235,8 +267,9 @@ INLINE exponential exp_(num z)
 #if CACT_REAL == 32
     return (exponential){from_bits(to_bits(m) + (to_bits(e.k) << 52)), 1}; /* |k| <= 433 */
 #else
-    double k = max_(e.k, ROUNDER - 900);
-    return (exponential){scale(m, pow2(k)), pow2_of_difference(e.k, k)};
+    double k = at_least(e.k, -900);
+    num value = {from_bits(to_bits(m.hi) + (to_bits(k) << 52)), m.lo * pow2(k)};
+    return (exponential){value, pow2_of_difference(e.k, k)};
 #endif
 }
 
@@ -252,8 +285,9 @@ INLINE logistic logistic_(num v) /* |v| <= FAR */
     double e = exp_(-v).value, s = 1 / (1 + e); /* a double has the range for both signs */
     return (logistic){s, e * s, 1, 1};
 #else
+    const uint64_t sign = ~to_bits(v.hi) & SIGN;
     int left = v.hi < 0;
-    exponential e = exp_(pick(left, v, negative(v)));
+    exponential e = exp_((num){from_bits(to_bits(v.hi) | SIGN), from_bits(to_bits(v.lo) ^ sign)}); /* -|v| */
     num d = one_plus(e.value);
     return (logistic){
         ratio(pick(left, e.value, exact(1)), d),
@@ -269,14 +303,18 @@ INLINE num log1p_(num e)
 {
 #if CACT_REAL == 32
     /* tools/log1p.sollya: e Q(e), 2^-35.6 */
-    double s = e * e, s2 = s * s, s4 = s2 * s2;
-    double a = fma_(fma_(-0x1.fffb70d153515p-3, e, 0x1.55553be6abc76p-2), s,
-                    fma_(-0x1.ffffff8f9bb84p-2, e, 0x1.ffffffffd6966p-1));
-    double b = fma_(fma_(-0x1.cebd128f16f9dp-4, e, 0x1.1d1c9cbcf0cd5p-3), s,
-                    fma_(-0x1.53c54962c19a1p-3, e, 0x1.9962a679b5beap-3));
-    double c = fma_(fma_(-0x1.93f2e28921198p-8, e, 0x1.6702fd911480ap-6), s,
-                    fma_(-0x1.95db76d3e5f98p-5, e, 0x1.52241e4013753p-4));
-    return e * fma_(fma_(0x1.aa4d4d96eeec4p-11, s2, c), s4, fma_(b, s2, a));
+    double s = e * e;
+    double even = fma_(0x1.aa4d4d96eeec4p-11, s, 0x1.6702fd911480ap-6);
+    double odd = fma_(-0x1.93f2e28921198p-8, s, -0x1.95db76d3e5f98p-5);
+    even = fma_(even, s, 0x1.52241e4013753p-4);
+    odd = fma_(odd, s, -0x1.cebd128f16f9dp-4);
+    even = fma_(even, s, 0x1.1d1c9cbcf0cd5p-3);
+    odd = fma_(odd, s, -0x1.53c54962c19a1p-3);
+    even = fma_(even, s, 0x1.9962a679b5beap-3);
+    odd = fma_(odd, s, -0x1.fffb70d153515p-3);
+    even = fma_(even, s, 0x1.55553be6abc76p-2);
+    odd = fma_(odd, s, -0x1.ffffff8f9bb84p-2);
+    return e * fma_(odd, e, fma_(even, s, 0x1.ffffffffd6966p-1));
 #else
     /* With s = e/(2+e), or (e-1)/(3+e) for e >= 1/2:  log(1+e) = [ln 2] + 2 atanh(s) */
     int big = e.hi >= 0.5;

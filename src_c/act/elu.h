@@ -4,9 +4,8 @@
 #ifdef BODIES
 ACTIVATION(elu)
 {
-    double z = x < 0 ? x : 0;
-    reduced e = reduce(exact(max_(z, -1200)));
-    double k = max_(e.k, ROUNDER - 900), s = pow2(k);
+    reduced e = reduce(exact(-(double)magnitude(x, FAR))); /* of no effect above 0 */
+    double k = at_least(e.k, -900), s = pow2(k);
     num sp = scale(e.p, s);
     /* 2^k - 1 is 0 or the larger */
     num f = times(add_big(big_sum(-1, s), sp), p[0]);

@@ -9,15 +9,15 @@ ACTIVATION(gelu)
         0x1.8d9a941de3ac5p-2, -0x1.2a2ef9bb865aep-6, -0x1.d2fa4c17c7e84p-4, -0x1.e4088244f901dp-7,
         0x1.3e346def42057p-6, 0x1.297b9d6ffaacdp-8, -0x1.258a6d85633afp-9, -0x1.8680f74e6b6bap-11,
         0x1.86c863b66083cp-13, 0x1.69610924deba8p-14, -0x1.784acad4b941ep-17, -0x1.03fec69bdd554p-17};
-    const double t = min_(abs_(x), sizeof(real) == 4 ? 14.6 : 40);
+    const double t = magnitude(x, sizeof(real) == 4 ? (real)14.6 : 40);
     exponential e = exp_(product(t, -0.5 * t));
     num m = mills(t);
     num tail = times(mul(e.value, m), t);
     num l = mul(e.value, sub(m, times(pair(ROOT2PI_INV), t)));
-    double f = x < 0 ? -rounded(tail) * e.tail : rounded(sub(exact(min_(x, 40)), tail));
+    double f = x < 0 ? -rounded(tail) * e.tail : rounded(sub(exact(t), tail));
     double df = x < 0 ? rounded(l) * e.tail : rounded(sub(exact(1), l));
     return (dual){
-        .f = x > 40 ? (double)x : f,
+        .f = x > t ? (double)x : f,
         .df = beside_root(x, df, -0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56, 0x1.b9d98fa5a3215p-2,
                           0x1.f7c1a23190c7cp-56, c),
     };

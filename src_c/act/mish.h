@@ -9,7 +9,7 @@ ACTIVATION(mish)
         0x1.a34a251d8ad7bp-3, 0x1.574f121a868dbp-5, -0x1.4c222fe64d4fbp-6, -0x1.03369d4ac90fap-6,
         -0x1.b87ddfb51b745p-9, 0x1.1e5e184a0fe00p-10, 0x1.03799182b217fp-10, 0x1.0a7954e868670p-12,
         -0x1.5fffa067220abp-15, -0x1.d453aef9813d0p-15, -0x1.223bcd6871175p-16, 0x1.fa20aae0364c5p-21};
-    double y = max_(min_(x, 45), -FAR);
+    double y = clamped(x, x < 0 ? (real)FAR : 45);
     exponential e = exp_(exact(y));
     num u = e.value, w = add(mul(u, u), scale(u, 2));
     num d = add(w, exact(2)), r = reciprocal(d);

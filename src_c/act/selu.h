@@ -6,9 +6,8 @@ ACTIVATION(selu)
 {
     const num la = pair(0x1.c212cc640f031p+0, 0x1.05161b045a1fep-56);
     const double l = 0x1.0cfabd6a91132p+0, l_low = 0x1.6fc7d272f2695p-55;
-    double z = x < 0 ? x : 0;
-    reduced e = reduce(exact(max_(z, -FAR)));
-    double k = max_(e.k, ROUNDER - 900), s = pow2(k);
+    reduced e = reduce(exact(-(double)magnitude(x, FAR)));
+    double k = at_least(e.k, -900), s = pow2(k);
     num sp = scale(e.p, s);
     /* 2^k - 1 is 0 or the larger */
     num f = mul(add_big(big_sum(-1, s), sp), la);

@@ -4,7 +4,7 @@
 #ifdef BODIES
 ACTIVATION(sigmoid)
 {
-    logistic l = logistic_(exact(max_(min_(x, FAR), -FAR)));
+    logistic l = logistic_(exact(clamped(x, FAR)));
     return (dual){
         .f = rounded(l.s) * l.s_tail,
         .df = rounded(mul(l.s, l.c)) * l.s_tail * l.c_tail,

@@ -3,12 +3,11 @@
 #ifdef BODIES
 ACTIVATION(softplus)
 {
-    num z = product(x, p[0]);
-    int far = abs_(rounded(z)) > FAR, left = x < 0;
-    z = pick(far, exact(left ? -FAR : FAR), z);
+    int left = x < 0;
+    num z = product(clamped(x, (real)(FAR / p[0])), p[0]);
     exponential e = exp_(pick(left, z, negative(z)));
     logistic l = logistic_(z);
-    num f = add(exact(min_(max_(x, 0), DBL_MAX)), mul(log1p_(e.value), reciprocal(exact(p[0]))));
+    num f = add(exact(left ? 0 : magnitude(x, sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX)), mul(log1p_(e.value), reciprocal(exact(p[0]))));
     return (dual){
         .f = x > DBL_MAX ? (double)x : rounded(f) * (left ? e.tail : 1),
         .df = rounded(l.s) * l.s_tail,

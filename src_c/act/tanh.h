@@ -4,9 +4,9 @@
 #ifdef BODIES
 ACTIVATION(tanh)
 {
-    double t = min_(abs_(x), FAR / 2);
+    double t = magnitude(x, FAR / 2);
     reduced e = reduce(exact(-2 * t));
-    double k = max_(e.k, ROUNDER - 900), s = pow2(k);
+    double k = at_least(e.k, -900), s = pow2(k);
     num m = add_big(big_sum(-1, s), scale(e.p, s)); /* the first sum is 0 or the larger */
     num d = add_big(exact(2), m);
     num r = reciprocal(d);

@@ -1,0 +1,16 @@
+from . import kernels as kernels
+from . import nn as nn
+from ._activation import Activation as Activation
+from ._activation import get as get
+from ._activation import names as names
+from ._activation import register as register
+from ._backend import info as info
+from ._backend import use_backend as use_backend
+from ._compare import compare as compare
+
+__version__: str
+__all__: list[str]
+
+# Every activation, built in or registered, is an attribute of its name.
+def __getattr__(name: str) -> Activation: ...
+def __dir__() -> list[str]: ...

@@ -1,0 +1,199 @@
+"""`Sequential`, a chain of layers, and `mlp`, which builds one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._activation import get
+from ._validate import FRACTION, Array, count, float_dtype, matrix, real
+from .init import for_activation
+from .layers import Activation, BatchNorm, Dense, Dropout, Layer
+
+__all__ = ["Sequential", "mlp"]
+
+
+class Sequential:
+    """Layers one after the other.
+
+    Parameters
+    ----------
+    *layers : Layer
+        At least one; each only once.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    outputs : list of ndarray
+        Each layer's output in the last `forward`.
+    n_in, n_out : int or None
+        Features of the input and the output; None where no layer sets them.
+    dtype : numpy.dtype or None
+        The dtype of the input and of all parameters; None where no layer sets it.
+
+    Raises
+    ------
+    ValueError
+        Without layers, with a layer twice, or where one layer's features are not the next one's.
+    TypeError
+        For anything that is no Layer, and for layers of different dtypes.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("Sequential: there must be at least one layer")
+        self.layers = layers
+        self.outputs: list[Array] = []
+        self.n_in: int | None = None
+        self.n_out: int | None = None
+        self.dtype: np.dtype[Any] | None = None
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: layer {i} must be a Layer, got {layer!r:.60}")
+            if any(layer is other for other in layers[:i]):
+                raise ValueError(f"Sequential: layer {i}, {layer}, occurs twice")
+            if layer.dtype is not None and self.dtype not in (None, layer.dtype):
+                raise TypeError(f"Sequential: layer {i}, {layer}, is {layer.dtype} after {self.dtype}")
+            if layer.n_in is not None and self.n_out not in (None, layer.n_in):
+                raise ValueError(
+                    f"Sequential: layer {i}, {layer}, takes {layer.n_in} features, but gets {self.n_out}"
+                )
+            self.dtype = self.dtype or layer.dtype
+            self.n_in = self.n_in or layer.n_in
+            self.n_out = layer.n_out or self.n_out
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """The last layer's output, shape (samples, n_out); parameters and errors as in `Layer`."""
+        self.outputs = outputs = []
+        for layer in self.layers:
+            x = layer.forward(x, training)
+            outputs.append(x)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx of the last `forward` from dL/dy; fills every layer's gradients."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+    def parameters(self) -> Iterator[tuple[str, Array, Array]]:
+        """``(key, param, grad)`` of each parameter, in order; keys such as ``"0.weight"``."""
+        for i, layer in enumerate(self.layers):
+            for name, param in layer.params.items():
+                yield f"{i}.{name}", param, layer.grads[name]
+
+    @property
+    def activations(self) -> list[Activation]:
+        """The activation layers, in order."""
+        return [layer for layer in self.layers if isinstance(layer, Activation)]
+
+    def predict(self, x: Array, batch_size: int = 1024) -> Array:
+        """The output in inference mode (for a classifier: logits), computed in batches.
+
+        Parameters
+        ----------
+        x : ndarray of shape (samples, n_in)
+        batch_size : int, default 1024
+            Bounds the memory; what the layers keep afterwards is the last batch's.
+
+        Returns
+        -------
+        ndarray of shape (samples, n_out), dtype of x
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Layer.forward`; for a `batch_size` below 1.
+        """
+        batch_size = count("predict", "batch_size", batch_size)
+        matrix("predict", "x", x)
+        y = self.forward(x[:batch_size])
+        if len(x) <= batch_size:
+            return y
+        result = np.empty((len(x), y.shape[1]), y.dtype)
+        result[:batch_size] = y
+        for start in range(batch_size, len(x), batch_size):
+            rows = slice(start, start + batch_size)
+            result[rows] = self.forward(x[rows])
+        return result
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: Any,
+    *,
+    normalization: str | None = None,
+    dropout: float = 0.0,
+    init: Any = "auto",
+    rng: Any = None,
+    dtype: Any = np.float32,
+) -> Sequential:
+    """A multilayer perceptron: per hidden layer Dense, BatchNorm, Activation, Dropout; then Dense.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Features of the input, of each hidden layer and of the output: ``(64, 32, 32, 10)``.
+    activation : str, Activation, pair of callables, or list of these
+        For all hidden layers, or a list with one for each.
+    normalization : {None, "batch"}
+        With "batch", the hidden Dense layers have no bias: beta takes its part.
+    dropout : float, default 0.0
+        The rate of a Dropout after each hidden activation; 0 for none.
+    init : str or callable, default "auto"
+        "auto" takes `cact.nn.init.for_activation` for each layer; He's gain is that of the
+        activation that feeds the layer, and 1 for the first, which data of unit variance
+        should feed (He et al. 2015, section 2.2).  Else as in `Dense`, for all layers.
+    rng : numpy.random.Generator, int or None
+        Draws the weights, then the dropout masks.
+    dtype : float32 or float64, default float32
+
+    Returns
+    -------
+    Sequential
+
+    Raises
+    ------
+    ValueError, TypeError
+        For fewer than 2 sizes or one below 1, a list of activations of another length than
+        the hidden layers, and as the layers themselves.
+    """
+    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)) or len(sizes) < 2:
+        raise ValueError(f"mlp: sizes must be at least two numbers of features, got {sizes!r:.60}")
+    sizes = [count("mlp", f"sizes[{i}]", n) for i, n in enumerate(sizes)]
+    hidden = len(sizes) - 2
+    if isinstance(activation, list):
+        if len(activation) != hidden:
+            raise ValueError(f"mlp: {len(activation)} activations for {hidden} hidden layers")
+        functions = [get(a) for a in activation]
+    else:
+        functions = [get(activation)] * hidden
+    if normalization not in (None, "batch"):
+        raise ValueError(f"mlp: normalization must be None or 'batch', got {normalization!r:.60}")
+    dropout = real("mlp", "dropout", dropout, FRACTION)
+    dtype = float_dtype("mlp", dtype)
+    rng = np.random.default_rng(rng)
+
+    def dense(i: int, follower: Any, bias: bool = True) -> Dense:
+        name, gain = init, None
+        if isinstance(init, str) and init == "auto":
+            name, gain = for_activation(follower)
+            if name == "he_normal":  # the factor makes up for what the function before took away
+                gain = functions[i - 1].gain if i else 1.0
+        return Dense(sizes[i], sizes[i + 1], init=name, gain=gain, bias=bias, rng=rng, dtype=dtype)
+
+    layers: list[Layer] = []
+    for i, function in enumerate(functions):
+        layers.append(dense(i, function, bias=normalization is None))
+        if normalization == "batch":
+            layers.append(BatchNorm(sizes[i + 1], dtype=dtype))
+        layers.append(Activation(function, dtype=dtype))
+        if dropout:
+            layers.append(Dropout(dropout, rng))
+    layers.append(dense(hidden, "identity"))
+    return Sequential(*layers)
