@@ -96,11 +96,12 @@ def extension():
     return cythonize(
         Extension(
             "cact._kernels",
-            sources=["cact/_kernels.pyx", "src_c/dispatch.c"],
+            sources=["cact/_kernels.pyx", "src_c/dispatch.c", "src_c/threads.c"],
             depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("act/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-            extra_compile_args=["-O2", "-fvisibility=hidden"],
+            extra_compile_args=["-O2", "-std=gnu11", "-fvisibility=hidden", "-pthread"],
+            extra_link_args=["-pthread"],
         )
     )
 

@@ -13,8 +13,20 @@ __version__ = "0.1.0"
 
 from ._activation import Activation, get, names, register
 from ._backend import info, use_backend
+from ._threads import get_num_threads, num_threads, set_num_threads
 
-__all__ = ["Activation", "get", "info", "names", "register", "use_backend", *names()]
+__all__ = [
+    "Activation",
+    "get",
+    "get_num_threads",
+    "info",
+    "names",
+    "num_threads",
+    "register",
+    "set_num_threads",
+    "use_backend",
+    *names(),
+]
 
 globals().update({name: get(name) for name in names()})
 

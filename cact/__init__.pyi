@@ -7,6 +7,9 @@ from ._activation import register as register
 from ._backend import info as info
 from ._backend import use_backend as use_backend
 from ._compare import compare as compare
+from ._threads import get_num_threads as get_num_threads
+from ._threads import num_threads as num_threads
+from ._threads import set_num_threads as set_num_threads
 
 __version__: str
 __all__: list[str]

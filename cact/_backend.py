@@ -198,7 +198,7 @@ def info() -> dict[str, Any]:
         "why_not_c": why_not or None,
         "isa": compiled.isa() if compiled is not None and _active == "c" else None,
         "isas": list(compiled.isas()) if compiled is not None else [],
-        "threads": 1,
+        "threads": compiled.get_threads() if compiled is not None and _active == "c" else 1,
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}, {sys.implementation.name}",
     }

@@ -29,6 +29,8 @@ cdef extern from "cact.h" nogil:
     const char *cact_name(int)
     int cact_params(int)
     int cact_rows(int)
+    void cact_set_threads(int)
+    int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
 
@@ -76,6 +78,16 @@ def set_isa(str name not None):
     """Use another instruction set from now on; ValueError if it cannot run here."""
     if cact_isa_select(name.encode()) != 0:
         raise ValueError(f"instruction set {name!r} is not available here; there is {', '.join(isas())}")
+
+
+def set_threads(int n):
+    """Let n threads, the caller included, work on large arrays."""
+    cact_set_threads(n)
+
+
+def get_threads():
+    """How many threads may work."""
+    return cact_get_threads()
 
 
 def build_info():

@@ -10,6 +10,8 @@
 typedef enum { CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD, CACT_OPS } cact_op;
 typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
 
+enum { CACT_LIGHT, CACT_HEAVY };
+
 /* What an operand in memory is made of.  The kernels compute in float or double; the other
  * types are converted block by block.  The order is that of `sizes` and `load` in dispatch.c. */
 typedef enum {
@@ -30,6 +32,7 @@ typedef struct {
     const char *name;
     int params;
     int rows; /* a function of whole rows: `loop` is empty, `row` has forward and backward */
+    int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does */
     cact_loop *loop[CACT_OPS];
     cact_row *row[2];
 } cact_kernels;
@@ -56,5 +59,9 @@ void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *s
  * steps: between rows; inner: between the elements of a row. */
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type);
+
+/* Threads for large arrays: how many may work, the caller included. */
+void cact_set_threads(int n);
+int cact_get_threads(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cact.h"
+#include "threads.h"
 
 /* ------------------------------------------------------------------ instruction sets */
 typedef struct {
@@ -221,6 +222,31 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
 /* ------------------------------------------------------------------ elementwise */
 #define CHUNK 256 /* elements per staged block: all of it stays in the first-level cache */
 
+/* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
+#define HEAVY_FROM 32768     /* elements: 20 us of work and more */
+#define HEAVY_GRAIN 8192     /* elements */
+#define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
+#define LIGHT_GRAIN (1 << 18)
+
+typedef struct {
+    cact_loop *loop;
+    const char *dy, *x;
+    const double *const *p;
+    char *const *out;
+    int outs;
+    size_t size;
+} direct_work;
+
+static void direct_piece(void *context, size_t begin, size_t end)
+{
+    const direct_work *w = context;
+    const size_t at = begin * w->size;
+    void *out[CACT_MAX_PARAMS] = {0};
+    for (int k = 0; k < w->outs; k++)
+        out[k] = w->out[k] + at;
+    w->loop(end - begin, w->dy + at, w->x + at, w->p, 0, out);
+}
+
 static int outputs(cact_op op, int params)
 {
     return op == CACT_VALUE_AND_GRAD ? 2 : op == CACT_PARAM_GRAD ? params : 1;
@@ -252,10 +278,11 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
         done = n - n % CACT_LANES;
         for (int k = 0; k < params; k++)
             p[k] = (const double *)args[first_param + k];
-        for (int k = 0; k < outs; k++)
-            out[k] = args[first_out + k];
-        if (done)
-            loop(done, args[0], args[first_param - 1], p, 0, out);
+        direct_work w = {loop, args[0], args[first_param - 1], p, args + first_out, outs, (size_t)size};
+        if (INVENTORY[index].cost == CACT_HEAVY ? done >= HEAVY_FROM : done * (size_t)size >= LIGHT_FROM)
+            cact_parallel(done, INVENTORY[index].cost == CACT_HEAVY ? HEAVY_GRAIN : LIGHT_GRAIN, direct_piece, &w);
+        else if (done)
+            direct_piece(&w, 0, done);
     }
     double input[2][CHUNK], output[CACT_MAX_PARAMS][CHUNK], parameter[CACT_MAX_PARAMS][CHUNK];
     for (; done < n; done += CHUNK) {
@@ -285,34 +312,61 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
 }
 
 /* ------------------------------------------------------------------ rows */
+typedef struct {
+    cact_row *row;
+    char *const *args;
+    const ptrdiff_t *steps;
+    size_t n;
+    int ins;
+} rows_work;
+
+static void rows_piece(void *context, size_t begin, size_t end)
+{
+    const rows_work *w = context;
+    for (size_t r = begin; r < end; r++) {
+        char *at[3];
+        for (int k = 0; k <= w->ins; k++)
+            at[k] = w->args[k] + (ptrdiff_t)r * w->steps[k];
+        w->row(w->n, at[0], at[w->ins - 1], at[w->ins]);
+    }
+}
+
 int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type)
 {
     const int ins = op == CACT_BACKWARD ? 2 : 1;
     const int dtype = type[ins] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
     const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
-    const ptrdiff_t size = (ptrdiff_t)sizes[own];
+    const size_t size = sizes[own];
     cact_row *const row = active()->table[dtype][index].row[op == CACT_BACKWARD];
-    char *staged = NULL, *operand[3];
-    int direct[3], all = 1;
+    int direct = 1;
 
-    for (int k = 0; k <= ins; k++)
-        all &= direct[k] = type[k] == own && (inner[k] == size || n == 1);
     if (n == 0 || rows == 0)
         return 0;
-    if (!all && !(staged = malloc(3 * n * (size_t)size)))
+    for (int k = 0; k <= ins; k++)
+        direct &= type[k] == own && (inner[k] == (ptrdiff_t)size || n == 1);
+    if (direct) {
+        rows_work w = {row, args, steps, n, ins};
+        FLAGS_SAVE;
+        if (rows > 1 && rows * n >= HEAVY_FROM)
+            cact_parallel(rows, (HEAVY_GRAIN + n - 1) / n, rows_piece, &w);
+        else
+            rows_piece(&w, 0, rows);
+        FLAGS_RESTORE;
+        return 0;
+    }
+    char *staged = malloc((size_t)(ins + 1) * n * size);
+    if (!staged)
         return -1;
     FLAGS_SAVE;
     for (size_t r = 0; r < rows; r++) {
-        for (int k = 0; k <= ins; k++) {
-            char *here = args[k] + (ptrdiff_t)r * steps[k];
-            operand[k] = direct[k] ? here : staged + (size_t)k * n * (size_t)size;
-            if (!direct[k] && k < ins)
-                load(type[k], dtype, n, here, inner[k], operand[k]);
-        }
-        row(n, operand[0], operand[ins - 1], operand[ins]);
-        if (!direct[ins])
-            store(type[ins], n, operand[ins], args[ins] + (ptrdiff_t)r * steps[ins], inner[ins]);
+        char *block[3];
+        for (int k = 0; k <= ins; k++)
+            block[k] = staged + (size_t)k * n * size;
+        for (int k = 0; k < ins; k++)
+            load(type[k], dtype, n, args[k] + (ptrdiff_t)r * steps[k], inner[k], block[k]);
+        row(n, block[0], block[ins - 1], block[ins]);
+        store(type[ins], n, block[ins], args[ins] + (ptrdiff_t)r * steps[ins], inner[ins]);
     }
     FLAGS_RESTORE;
     free(staged);

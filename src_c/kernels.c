@@ -5,6 +5,8 @@
 #include "cact.h"
 #include "real.h"
 
+enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
+
 typedef struct {
     real f, df, dp[CACT_MAX_PARAMS]; /* f, df/dx, df/dparameter */
 } dual;
@@ -56,7 +58,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 
 #define BODIES
 #define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
-#define ROW(name, params)                                                        \
+#define ROW(name, params, cost)                                                  \
     LOOPS(name, params, forward, out[i] = NAN_OR(d.f);)                          \
     LOOPS(name, params, grad, out[i] = NAN_OR(d.df);)                            \
     LOOPS(name, params, backward, out[i] = dy[i] * NAN_OR(d.df);)                \
@@ -74,13 +76,14 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #include "rows.h"
 
 /* ------------------------------------------------------------------ another pass: the table */
-#define ROW(name, params)            \
+#define ROW(name, params, cost)      \
     {#name,                          \
      params,                         \
      0,                              \
+     cost,                           \
      {name##_forward, name##_grad, name##_backward, name##_value_and_grad, params ? name##_param_grad : 0}, \
      {0, 0}},
-#define ROW_FUNCTION(name) {#name, 0, 1, {0, 0, 0, 0, 0}, {name##_row, name##_row_backward}},
+#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0, 0, 0, 0, 0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c
 #define TABLE(isa, bits) PASTE(cact, isa, bits)
@@ -88,5 +91,5 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 extern const cact_kernels TABLE(CACT_ISA, CACT_REAL)[];
 const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #include "activations.h"
-    {0, 0, 0, {0, 0, 0, 0, 0}, {0, 0}},
+    {0, 0, 0, 0, {0, 0, 0, 0, 0}, {0, 0}},
 };

@@ -61,6 +61,14 @@ INLINE double pow2_of_difference(double k, double j)
     return from_bits(((to_bits(k) - to_bits(j)) << 52) + to_bits(1.0));
 }
 
+/* Choices by mask (all ones or zero) rather than `?:`, whose two arms gcc would carry through
+ * everything that follows: 10 to 40 % more work. */
+typedef uint64_t mask;
+
+INLINE mask is_negative(double x) { return (uint64_t)((int64_t)to_bits(x) >> 63); }
+INLINE mask is_less(double a, double b) { return is_negative(a - b); } /* finite numbers */
+INLINE double choose(mask m, double a, double b) { return from_bits((to_bits(a) & m) | (to_bits(b) & ~m)); }
+
 /* ------------------------------------------------------------------ num */
 #if CACT_REAL == 32
 
@@ -81,7 +89,7 @@ INLINE num scale(num a, double b) { return a * b; }
 INLINE num reciprocal(num a) { return 1 / a; }
 INLINE num ratio(num a, num b) { return a / b; }
 INLINE num one_plus(num a) { return 1 + a; }
-INLINE num pick(int c, num a, num b) { return c ? a : b; }
+INLINE num pick(mask m, num a, num b) { return choose(m, a, b); }
 INLINE double rounded(num a) { return a; }
 
 #else
@@ -158,7 +166,7 @@ INLINE num reciprocal(num a)
     return (num){y, y * fma_(-y, a.lo, fma_(-y, a.hi, 1))};
 }
 
-INLINE num pick(int c, num a, num b) { return (num){c ? a.hi : b.hi, c ? a.lo : b.lo}; }
+INLINE num pick(mask m, num a, num b) { return (num){choose(m, a.hi, b.hi), choose(m, a.lo, b.lo)}; }
 INLINE double rounded(num a) { return a.hi + a.lo; }
 
 #endif
@@ -285,15 +293,15 @@ INLINE logistic logistic_(num v) /* |v| <= FAR */
     double e = exp_(-v).value, s = 1 / (1 + e); /* a double has the range for both signs */
     return (logistic){s, e * s, 1, 1};
 #else
+    const mask left = is_negative(v.hi);
     const uint64_t sign = ~to_bits(v.hi) & SIGN;
-    int left = v.hi < 0;
     exponential e = exp_((num){from_bits(to_bits(v.hi) | SIGN), from_bits(to_bits(v.lo) ^ sign)}); /* -|v| */
     num d = one_plus(e.value);
     return (logistic){
         ratio(pick(left, e.value, exact(1)), d),
         ratio(pick(left, exact(1), e.value), d),
-        left ? e.tail : 1,
-        left ? 1 : e.tail,
+        choose(left, e.tail, 1),
+        choose(left, 1, e.tail),
     };
 #endif
 }
@@ -317,9 +325,9 @@ INLINE num log1p_(num e)
     return e * fma_(odd, e, fma_(even, s, 0x1.ffffffffd6966p-1));
 #else
     /* With s = e/(2+e), or (e-1)/(3+e) for e >= 1/2:  log(1+e) = [ln 2] + 2 atanh(s) */
-    int big = e.hi >= 0.5;
-    num n = pick(big, (num){e.hi - 1, e.lo}, e); /* exact (Sterbenz) */
-    num d = big_sum(big ? 3 : 2, e.hi);
+    mask small = is_less(e.hi, 0.5);
+    num n = pick(small, e, (num){e.hi - 1, e.lo}); /* exact (Sterbenz) */
+    num d = big_sum(choose(small, 2, 3), e.hi);
     num s = ratio(n, (num){d.hi, d.lo + e.lo});
     double t = s.hi * s.hi, t2 = t * t;
     /* tools/log1p.sollya: 2s + s^3 R(s^2), 2^-64.5 */
@@ -329,8 +337,8 @@ INLINE num log1p_(num e)
     double d2 = fma_(0x1.2ca357591843cp-3, t, 0x1.0e73660d99b84p-3);
     double e2 = fma_(0x1.0234a8d1f1f2fp1, t, -0x1.091222d1d4585p-2);
     double q = fma_(fma_(fma_(fma_(e2, t2, d2), t2, c), t2, b), t2, a);
-    num h = big_sum(big ? LN2_HI : 0, 2 * s.hi);
-    return (num){h.hi, h.lo + fma_(s.hi * t, q, fma_(2, s.lo, big ? LN2_LO : 0))};
+    num h = big_sum(choose(small, 0, LN2_HI), 2 * s.hi);
+    return (num){h.hi, h.lo + fma_(s.hi * t, q, fma_(2, s.lo, choose(small, 0, LN2_LO)))};
 #endif
 }
 

@@ -101,8 +101,7 @@ static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, doubl
     _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)
     {
         double d = x[i] - max;
-        int far = d < -FAR;
-        exponential e = exp_(pick(far, exact(-FAR), sum(x[i], -max)));
+        exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(x[i], -max)));
         y[i] = (real)(d != d ? d : rounded(e.value) * e.tail);
     }
 }

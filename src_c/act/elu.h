@@ -16,4 +16,4 @@ ACTIVATION(elu)
     };
 }
 #endif
-ROW(elu, 1)
+ROW(elu, 1, HEAVY)

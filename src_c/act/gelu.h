@@ -23,4 +23,4 @@ ACTIVATION(gelu)
     };
 }
 #endif
-ROW(gelu, 0)
+ROW(gelu, 0, HEAVY)

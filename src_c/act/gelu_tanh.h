@@ -20,4 +20,4 @@ ACTIVATION(gelu_tanh)
     return d;
 }
 #endif
-ROW(gelu_tanh, 0)
+ROW(gelu_tanh, 0, HEAVY)

@@ -5,4 +5,4 @@ ACTIVATION(identity)
     return (dual){.f = x, .df = 1};
 }
 #endif
-ROW(identity, 0)
+ROW(identity, 0, LIGHT)

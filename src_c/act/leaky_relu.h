@@ -7,4 +7,4 @@ ACTIVATION(leaky_relu)
     return (dual){.f = x > 0 ? x : scaled(x, a, (real)(p[0] - a)), .df = x > 0 ? 1 : a};
 }
 #endif
-ROW(leaky_relu, 1)
+ROW(leaky_relu, 1, LIGHT)

@@ -23,4 +23,4 @@ ACTIVATION(mish)
     };
 }
 #endif
-ROW(mish, 0)
+ROW(mish, 0, HEAVY)

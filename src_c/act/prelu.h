@@ -10,4 +10,4 @@ ACTIVATION(prelu)
     };
 }
 #endif
-ROW(prelu, 1)
+ROW(prelu, 1, LIGHT)

@@ -5,4 +5,4 @@ ACTIVATION(relu)
     return (dual){.f = x > 0 ? x : 0, .df = x > 0 ? 1 : 0};
 }
 #endif
-ROW(relu, 0)
+ROW(relu, 0, LIGHT)

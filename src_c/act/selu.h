@@ -19,4 +19,4 @@ ACTIVATION(selu)
     };
 }
 #endif
-ROW(selu, 0)
+ROW(selu, 0, HEAVY)

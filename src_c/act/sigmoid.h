@@ -11,4 +11,4 @@ ACTIVATION(sigmoid)
     };
 }
 #endif
-ROW(sigmoid, 0)
+ROW(sigmoid, 0, HEAVY)

@@ -14,4 +14,4 @@ ACTIVATION(silu)
     return d;
 }
 #endif
-ROW(silu, 0)
+ROW(silu, 0, HEAVY)

@@ -3,15 +3,15 @@
 #ifdef BODIES
 ACTIVATION(softplus)
 {
-    int left = x < 0;
+    mask left = is_negative(x);
     num z = product(clamped(x, (real)(FAR / p[0])), p[0]);
     exponential e = exp_(pick(left, z, negative(z)));
     logistic l = logistic_(z);
-    num f = add(exact(left ? 0 : magnitude(x, sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX)), mul(log1p_(e.value), reciprocal(exact(p[0]))));
+    num f = add(exact(choose(left, 0, magnitude(x, sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX))), mul(log1p_(e.value), reciprocal(exact(p[0]))));
     return (dual){
-        .f = x > DBL_MAX ? (double)x : rounded(f) * (left ? e.tail : 1),
+        .f = x > DBL_MAX ? (double)x : rounded(f) * choose(left, e.tail, 1),
         .df = rounded(l.s) * l.s_tail,
     };
 }
 #endif
-ROW(softplus, 1)
+ROW(softplus, 1, HEAVY)

@@ -16,4 +16,4 @@ ACTIVATION(tanh)
     };
 }
 #endif
-ROW(tanh, 0)
+ROW(tanh, 0, HEAVY)
