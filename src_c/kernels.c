@@ -31,8 +31,14 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define NAN_OR(r) (v != v ? v : (r)) /* also what makes the bits of a NaN the same everywhere */
 
 /* Loads come before stores in every iteration, so that out may be x: hence ivdep, not restrict. */
+#if defined(__clang__)
+#define IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define IVDEP _Pragma("GCC ivdep")
+#endif
+
 #define LOOP(name, parameters, ...)                                      \
-    _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                  \
+    IVDEP for (size_t i = 0; i < n; i++)                                 \
     {                                                                    \
         const real v = x[i];                                             \
         parameters                                                       \

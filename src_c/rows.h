@@ -98,7 +98,7 @@ static __attribute__((noinline)) real maximum(size_t n, const real *x, const rea
 static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, double max, real *y)
 {
     n &= ~(size_t)(LANES - 1);
-    _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)
+    IVDEP for (size_t i = 0; i < n; i++)
     {
         double d = x[i] - max;
         exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(x[i], -max)));
@@ -129,7 +129,7 @@ static void softmax_row(size_t n, const void *dy_, const void *x_, void *out_)
         last[j] = 0; /* the padding, also where max is -inf or NaN */
     const num r = reciprocal(total(y, n, last));
     const size_t whole = n & ~(size_t)(LANES - 1);
-    _Pragma("GCC ivdep") for (size_t i = 0; i < whole; i++)
+    IVDEP for (size_t i = 0; i < whole; i++)
         y[i] = (real)rounded(times(r, y[i]));
     for (int j = 0; j < LANES; j++)
         last[j] = (real)rounded(times(r, last[j]));
@@ -175,7 +175,7 @@ static __attribute__((noinline)) num dot(size_t n, const real *a, const real *b,
 static __attribute__((noinline)) void times_difference(size_t n, const real *dy, num d, const real *y, real *dx)
 {
     n &= ~(size_t)(LANES - 1);
-    _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)
+    IVDEP for (size_t i = 0; i < n; i++)
         dx[i] = (real)rounded(times(sub(exact(dy[i]), d), y[i]));
 }
 
