@@ -17,7 +17,14 @@ SOURCES = Path("src_c")
 
 # -ffp-contract=off: fma only where the source says so, hence the same bits on every ISA.
 # -fno-trapping-math lets gcc vectorise comparisons; it changes no value.
-FLAGS = ["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+]
 
 #: machine -> {name in the C symbols: flags}; the instruction-set flags touch kernels.c only.
 ISAS = {
@@ -34,7 +41,7 @@ def check_inventory():
     for path in sorted((SOURCES / "act").glob("*.h")):
         if f'#include "act/{path.name}"' not in listed:
             raise SystemExit(
-                f'{path.stem}: src_c/act/{path.name} is not in the inventory; '
+                f"{path.stem}: src_c/act/{path.name} is not in the inventory; "
                 f'add #include "act/{path.name}" to src_c/activations.h'
             )
 
@@ -99,7 +106,10 @@ def extension():
             sources=["cact/_kernels.pyx", "src_c/dispatch.c", "src_c/threads.c"],
             depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("act/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
+            define_macros=[
+                ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+                ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+            ],
             extra_compile_args=["-O2", "-std=gnu11", "-fvisibility=hidden", "-pthread"],
             extra_link_args=["-pthread"],
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _backend
-from ._registry import DOMAINS, RECORDS, Record, add, find
+from ._registry import RECORDS, Record, add, check_parameter, find
 from ._ufunc import result_dtype
 
 __all__ = ["Activation", "get", "names", "register"]
@@ -33,6 +33,9 @@ class _Slow:
 
     def value_and_grad(self, *args: Any, **kwargs: Any) -> Any:
         return self._apply("value_and_grad", args, kwargs)
+
+    def _prepare(self, name: str | None, values: tuple[Any, ...], learnable: bool) -> None:
+        """Nothing to prepare here."""
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -103,11 +106,8 @@ class Activation(_Caller):
         self._functions = functions
         self.params = MappingProxyType({**record.defaults, **bound})
         self.__doc__ = _docstring(record)
-        if _backend.compiled is not None:
-            compiled = functions["c"] is not functions["numpy"]
-            self._prepare(
-                record.name if compiled else None, tuple(self.params.values()), bool(record.learnable)
-            )
+        in_c = functions["c"] is not functions["numpy"]
+        self._prepare(record.name if in_c else None, tuple(self.params.values()), bool(record.learnable))
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -195,11 +195,9 @@ class Activation(_Caller):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if RECORDS.get(self.name) is self._record:
-            return get, (self.name,), dict(self.params)
-        return _from_pair, (self._record.pair.pair,)
-
-    def __setstate__(self, params: dict[str, Any]) -> None:
-        self.__init__(self._record, params, self._functions)  # type: ignore[misc]
+            return _rebuild, (self.name, dict(self.params))
+        pair: Any = self._record.pair
+        return _from_pair, (pair.pair,)
 
     def __copy__(self) -> Activation:
         return self
@@ -242,22 +240,43 @@ class Activation(_Caller):
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
         if len(rest) > 1:
-            raise TypeError(f"{label}: {len(args)} positional arguments given, at most {len(args) - len(rest) + 1} taken")
+            raise TypeError(
+                f"{label}: {len(args)} positional arguments given, at most {len(args) - len(rest) + 1} taken"
+            )
         if rest:
             if kwargs.get("out") is not None:
                 raise TypeError(f"{label}: 'out' given twice")
             kwargs["out"] = rest[0]
+        if kwargs.get("out", 0) is None:
+            del kwargs["out"]
         functions = self._functions[_backend.active()]
         inputs = tuple(_as_array(label, a) for a in inputs)
-        values = params.values()
-        result = functions[operation](*inputs, *values, **kwargs)
-        if self.learnable and operation == "backward":
-            dparams = functions["param_grad"](inputs[1], *values)
-            dparams = dparams if isinstance(dparams, tuple) else (dparams,)
-            return result, *(
-                _sum_to(np.multiply(inputs[0], d), np.shape(p)) for d, p in zip(dparams, values)
-            )
-        return result
+        values = tuple(params.values())
+        dparams: tuple[Any, ...] = ()
+        if self.learnable and operation == "backward":  # before `out`, which may be x or dy, is written
+            parts = functions["param_grad"](inputs[1], *values)
+            with np.errstate(all="ignore"):
+                dparams = tuple(
+                    _sum_to(np.multiply(inputs[0], part), np.shape(p))
+                    for part, p in zip(parts if isinstance(parts, tuple) else (parts,), values)
+                )
+        if operation == "backward" and _differ(*inputs):
+            # f' is rounded to x's dtype, then the product to that of both: dy * f.grad(x)
+            function = functools.partial(_backend.multiply, label, functions["grad"])
+        else:
+            function = functions[operation]
+        result = self._named(label, function, *inputs, *values, **kwargs)
+        return (result, *dparams) if dparams else result
+
+    def _named(self, label: str, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call; NumPy's errors about operands do not say whose they are, so say it."""
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            if self.name in str(error):
+                raise
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{label}: {error}") from error
 
     def _choose(self, kwargs: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
         """The function that a parameter such as ``approximate`` selects, and the other keywords."""
@@ -277,24 +296,7 @@ class Activation(_Caller):
 
     def _checked(self, key: str, value: Any) -> Any:
         """A parameter as a float or a float64 array inside its domain."""
-        if hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic)):
-            return value  # a lazy or labelled array: its own library computes
-        try:
-            if isinstance(value, (str, bytes)):
-                raise TypeError
-            number = np.asarray(value)
-            if number.dtype.kind not in "buif":
-                raise TypeError
-            number = number.astype(np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"{self.name}: {key} must be a real number or an array of them, got {value!r:.60}"
-            ) from None
-        test, words = DOMAINS[self._record.domains.get(key, "finite")]
-        good = test(number)
-        if not np.all(good):
-            raise ValueError(f"{self.name}: {key} must be {words}, got {number[~good].flat[0]}")
-        return number if number.ndim else float(number)
+        return check_parameter(self._record, key, value)
 
     def _has(self) -> str:
         keys = [*self.params, *self._record.variants]
@@ -318,9 +320,7 @@ class RowActivation(Activation):
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         label = self.name if operation == "forward" else f"{self.name}.{operation}"
         if operation not in ("forward", "backward"):
-            raise TypeError(
-                f"{label}: the derivative of a function of rows is a matrix; use backward(dy, y)"
-            )
+            raise TypeError(f"{label}: the derivative of a function of rows is a matrix; use backward(dy, y)")
         axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
         names = ("x",) if operation == "forward" else ("dy", "y")
         args = tuple(args)
@@ -336,9 +336,14 @@ class RowActivation(Activation):
             ndim = np.ndim(a)
             if not -ndim <= axis < ndim:
                 raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
-        return self._functions[_backend.active()][operation](
-            *inputs, *args[len(names) :], axis=axis, **kwargs
-        )
+        if kwargs.get("out", 0) is None:
+            del kwargs["out"]
+        given = args[len(names)] if len(args) > len(names) else kwargs.get("out")
+        shape = np.shape(inputs[0]) if len(inputs) == 1 else np.broadcast_shapes(*map(np.shape, inputs))
+        if isinstance(given, np.ndarray) and given.shape != shape:
+            raise ValueError(f"{label}: out has shape {given.shape}, the result has {shape}")
+        function = self._functions[_backend.active()][operation]
+        return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
 
 
 _UFUNC_KEYWORDS = {"out", "where", "dtype", "casting", "order", "subok"}
@@ -362,6 +367,15 @@ def _as_array(label: str, x: Any) -> Any:
             x = np.asanyarray(x)
     result_dtype(label, [x])
     return x
+
+
+def _differ(dy: Any, x: Any) -> bool:
+    """Whether both are NumPy's and of different dtypes."""
+    return (
+        isinstance(dy, (np.ndarray, np.generic))
+        and isinstance(x, (np.ndarray, np.generic))
+        and dy.dtype != x.dtype
+    )
 
 
 def _sum_to(a: Any, shape: tuple[int, ...]) -> Any:
@@ -433,10 +447,12 @@ def get(activation: Any, **params: Any) -> Activation:
     elif isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation)):
         found = _from_pair(activation)
     else:
-        raise TypeError(
-            f"an activation is a name, an Activation or a pair (f, grad), got {activation!r:.60}"
-        )
+        raise TypeError(f"an activation is a name, an Activation or a pair (f, grad), got {activation!r:.60}")
     return found.bind(**params)
+
+
+def _rebuild(name: str, params: dict[str, Any]) -> Activation:
+    return get(name, **params)
 
 
 class _Pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import platform
@@ -56,20 +57,23 @@ def _load() -> None:
 
 def join(records: dict[str, Record], inventory: dict[str, int]) -> None:
     """Check that C rows and Python records name the same functions, parameters and all."""
-    problems = [
-        f"{name}: a Python record in cact/_formulas.py, but no C kernels;"
-        f' add src_c/act/{name}.h and #include "act/{name}.h" to src_c/activations.h, then rebuild'
-        for name in records.keys() - inventory.keys()
-    ] + [
-        f"{name}: C kernels in src_c/act/{name}.h, but no Python record;"
-        f" add one to cact/_formulas.py"
-        for name in inventory.keys() - records.keys()
-    ] + [
-        f"{name}: {inventory[name]} parameter(s) in src_c/act/{name}.h,"
-        f" {len(records[name].defaults)} in cact/_formulas.py"
-        for name in records.keys() & inventory.keys()
-        if len(records[name].defaults) != inventory[name]
-    ]
+    problems = (
+        [
+            f"{name}: a Python record in cact/_formulas.py, but no C kernels;"
+            f' add src_c/act/{name}.h and #include "act/{name}.h" to src_c/activations.h, then rebuild'
+            for name in records.keys() - inventory.keys()
+        ]
+        + [
+            f"{name}: C kernels in src_c/act/{name}.h, but no Python record; add one to cact/_formulas.py"
+            for name in inventory.keys() - records.keys()
+        ]
+        + [
+            f"{name}: {inventory[name]} parameter(s) in src_c/act/{name}.h,"
+            f" {len(records[name].defaults)} in cact/_formulas.py"
+            for name in records.keys() & inventory.keys()
+            if len(records[name].defaults) != inventory[name]
+        ]
+    )
     if problems:
         raise ImportError("cact: C kernels and Python records differ\n  " + "\n  ".join(sorted(problems)))
 
@@ -92,25 +96,14 @@ def numpy_functions(record: Record) -> dict[str, Any]:
         "grad": UFunc(f"{name}_grad", 1 + n, 1, n, lambda *a: parts(*a)[1]),
         "value_and_grad": UFunc(f"{name}_value_and_grad", 1 + n, 2, n, lambda *a: tuple(parts(*a)[:2])),
     }
-    grad = functions["grad"]
-
-    def backward(dy: Any, x: Any, *rest: Any, **kwargs: Any) -> Any:
-        return _multiply(f"{name}_backward", dy, grad, x, rest[:n], rest[n:], kwargs)
-
-    functions["backward"] = backward
+    functions["backward"] = functools.partial(multiply, f"{name}_backward", functions["grad"])
     if record.learnable:
-        functions["param_grad"] = UFunc(
-            f"{name}_param_grad", 1 + n, n, n, lambda *a: tuple(parts(*a)[2:])
-        )
+        functions["param_grad"] = UFunc(f"{name}_param_grad", 1 + n, n, n, lambda *a: tuple(parts(*a)[2:]))
     return functions
 
 
-def _multiply(
-    name: str, dy: Any, grad: UFunc, x: Any, params: tuple[Any, ...], out: tuple[Any, ...], kwargs: Any
-) -> Any:
+def multiply(name: str, grad: Any, dy: Any, x: Any, *params: Any, **kwargs: Any) -> Any:
     """dy*f'(x), with f' rounded first: the same bits as ``dy * f.grad(x)``."""
-    if out:
-        kwargs["out"] = out[0]
     with np.errstate(all="ignore"):
         dy = dy if hasattr(dy, "dtype") or isinstance(dy, (int, float)) else np.asanyarray(dy)
         try:

@@ -191,7 +191,7 @@ def ufuncs(str name not None):
 
 
 # ---------------------------------------------------------------------- fast calls
-cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce
+cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce, _errstate = numpy.errstate
 
 cdef bint _enabled = True
 
@@ -387,15 +387,22 @@ cdef class Caller:
 
     def backward(self, *args, **kwargs):
         """dy*f'(x); see the class."""
-        result = self._quick(CACT_BACKWARD, 2, args, kwargs)
-        if result is None:
-            return self._apply("backward", args, kwargs)
         if not self._learnable:
-            return result
-        if self._nparams == 1:
-            part = self._fast(CACT_PARAM_GRAD, None, args[1], None)
-            return result, _add_all(_multiply(args[0], part), None)
-        return self._apply("backward", args, kwargs)
+            result = self._quick(CACT_BACKWARD, 2, args, kwargs)
+        elif self._nparams == 1 and len(args) == 2 and not kwargs:
+            result = self._learn(args[0], args[1])
+        else:
+            result = None
+        return self._apply("backward", args, kwargs) if result is None else result
+
+    cdef object _learn(self, object dy, object x):
+        """``(dx, dparameter)`` for one scalar parameter."""
+        dx = self._fast(CACT_BACKWARD, dy, x, None)
+        if dx is None:
+            return None
+        part = self._fast(CACT_PARAM_GRAD, None, x, None)
+        with _errstate(all="ignore"):
+            return dx, _add_all(_multiply(dy, part, part), None)
 
     def value_and_grad(self, *args, **kwargs):
         """(f(x), f'(x)); see the class."""
@@ -456,11 +463,13 @@ cdef class Kernel:
     cdef cact_op _op
     cdef double _defaults[CACT_MAX_PARAMS]
     cdef tuple _names
+    cdef object _on_numpy
     cdef readonly str __name__
     cdef readonly str __doc__
 
-    def __init__(self, str name, str operation, dict defaults):
+    def __init__(self, str name, str operation, dict defaults, on_numpy):
         self._kernel = find(name)
+        self._on_numpy = on_numpy  # the same call on the NumPy backend; checks parameters for this one
         self._op = {"forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD,
                     "value_and_grad": CACT_VALUE_AND_GRAD}[operation]
         self._inputs = 2 if self._op == CACT_BACKWARD else 1
@@ -480,20 +489,26 @@ cdef class Kernel:
         cdef double values[CACT_MAX_PARAMS]
         cdef int i
         cdef bint single
+        if not _enabled:
+            return self._on_numpy(*buffers, **params)
         if len(buffers) != self._inputs + self._outputs:
             raise TypeError(f"{self.__name__} takes {self._inputs + self._outputs} buffers, got {len(buffers)}")
         for b in buffers:
             if b is None:
                 raise TypeError(f"{self.__name__}: a buffer is None")
         for i in range(len(self._names)):
-            values[i] = params.pop(self._names[i]) if params and self._names[i] in params else self._defaults[i]
+            values[i] = self._defaults[i]
         if params:
-            raise TypeError(f"{self.__name__}: unknown parameter {next(iter(params))!r}")
+            for i, v in enumerate(self._on_numpy.checked(params).values()):
+                values[i] = v
         first = buffers[0]
         if type(first) is cnp.ndarray:
             single = cnp.PyArray_TYPE(<cnp.ndarray>first) == cnp.NPY_FLOAT
         else:
-            single = memoryview(first).format == "f"
+            try:
+                single = memoryview(first).format == "f"
+            except TypeError:
+                raise TypeError(f"{self.__name__}: a {type(first).__name__} is no buffer") from None
         try:
             if single:
                 self._float(buffers, values)
@@ -501,6 +516,8 @@ cdef class Kernel:
                 self._double(buffers, values)
         except (ValueError, BufferError) as error:
             raise ValueError(f"{self.__name__}: {error}") from None
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}: {error}") from None
 
     cdef int _float(self, tuple buffers, double *values) except -1:
         cdef const float[::1] x = buffers[self._inputs - 1], dy

@@ -72,14 +72,15 @@ def add(record: Record, *, replace: bool = False) -> None:
     if not record.name.isidentifier():
         raise ValueError(f"an activation's name must be an identifier, got {record.name!r}")
     old = RECORDS.get(record.name)
+    mine = set()
     if replace and old is not None and old.registered:
-        for n in (old.name, *old.aliases):
-            del _keys[_key(n)]
-        del RECORDS[old.name]
+        mine = {_key(n) for n in (old.name, *old.aliases)}
     keys = {_key(n) for n in (record.name, *record.aliases)}
-    for key in keys:
+    for key in keys - mine:
         if key in _keys:
             raise ValueError(f"{record.name}: the name {key!r} already means {_keys[key]!r}")
+    for key in mine:
+        del _keys[key]
     _keys.update(dict.fromkeys(keys, record.name))
     RECORDS[record.name] = record
 
@@ -94,6 +95,28 @@ def activation(formula: str, **traits: Any) -> Callable[[Callable[..., Any]], Ca
         return pair
 
     return enter
+
+
+def check_parameter(record: Record, key: str, value: Any) -> Any:
+    """A parameter as a float or a float64 array inside its domain; TypeError, ValueError."""
+    if hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic)):
+        return value  # a lazy or labelled array: its own library computes
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        number = np.asarray(value)
+        if number.dtype.kind not in "buif":
+            raise TypeError
+        number = number.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{record.name}: {key} must be a real number or an array of them, got {value!r:.60}"
+        ) from None
+    test, words = DOMAINS[record.domains.get(key, "finite")]
+    good = test(number)
+    if not np.all(good):
+        raise ValueError(f"{record.name}: {key} must be {words}, got {number[~good].flat[0]}")
+    return number if number.ndim else float(number)
 
 
 def canonical(name: str) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from . import _backend
-from ._registry import RECORDS, Record
+from ._registry import RECORDS, Record, check_parameter
 
 __all__ = ["OPERATIONS"]
 
@@ -42,12 +42,24 @@ class _NumpyKernel:
 
     def __init__(self, record: Record, operation: str) -> None:
         self.__name__ = f"{record.name}_{operation}"
-        self._defaults = record.defaults
+        self._record = record
         self._function = _backend.functions(record)["numpy"][operation]
         self._inputs, self._outputs = (s.count(",") + 1 for s in OPERATIONS[operation].split(";"))
 
     def __repr__(self) -> str:
         return f"<cact kernel {self.__name__} on NumPy>"
+
+    def checked(self, params: dict[str, Any]) -> dict[str, float]:
+        """All parameters, those given checked as in a call of the activation."""
+        unknown = params.keys() - self._record.defaults.keys()
+        if unknown:
+            raise TypeError(f"{self.__name__}: unknown parameter {sorted(unknown)[0]!r}")
+        values = {**self._record.defaults}
+        for key, value in params.items():
+            values[key] = check_parameter(self._record, key, value)
+            if np.ndim(values[key]):
+                raise TypeError(f"{self.__name__}: {key} must be one number")
+        return values
 
     def __call__(self, *buffers: Any, **params: float) -> None:
         if len(buffers) != self._inputs + self._outputs:
@@ -56,14 +68,17 @@ class _NumpyKernel:
             )
         if any(b is None for b in buffers):
             raise TypeError(f"{self.__name__}: a buffer is None")
-        unknown = params.keys() - self._defaults.keys()
-        if unknown:
-            raise TypeError(f"{self.__name__}: unknown parameter {sorted(unknown)[0]!r}")
-        arrays = [np.asarray(memoryview(b)) for b in buffers]
+        values = self.checked(params).values()
+        try:
+            arrays = [np.asarray(memoryview(b)) for b in buffers]
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}: {error}") from None
         outputs = arrays[self._inputs :]
         for a in arrays:
             if a.dtype not in (np.float32, np.float64) or a.dtype != arrays[0].dtype:
-                raise ValueError(f"{self.__name__}: buffers must all be float32 or all float64, got {a.dtype}")
+                raise ValueError(
+                    f"{self.__name__}: buffers must all be float32 or all float64, got {a.dtype}"
+                )
             if a.ndim != 1 or not a.flags.c_contiguous or not a.flags.aligned:
                 raise ValueError(f"{self.__name__}: buffers must be contiguous, aligned and one-dimensional")
             if a.size != arrays[0].size:
@@ -76,16 +91,18 @@ class _NumpyKernel:
             for a in arrays[: self._inputs] + outputs[:i]:
                 if np.may_share_memory(a, out) and (a.ctypes.data != out.ctypes.data or a is outputs[0]):
                     raise ValueError(f"{self.__name__}: buffers overlap without being the same")
-        values = {**self._defaults, **params}.values()
         result = self._function(*arrays[: self._inputs], *values)
         for out, value in zip(outputs, result if isinstance(result, tuple) else (result,)):
             out[...] = value
 
 
 def _make(record: Record, operation: str) -> Callable[..., None]:
+    on_numpy = _NumpyKernel(record, operation)
     if _backend.compiled is None:
-        return _NumpyKernel(record, operation)
-    kernel: Callable[..., None] = _backend.compiled.Kernel(record.name, operation, dict(record.defaults))
+        return on_numpy
+    kernel: Callable[..., None] = _backend.compiled.Kernel(
+        record.name, operation, dict(record.defaults), on_numpy
+    )
     return kernel
 
 

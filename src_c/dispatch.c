@@ -260,7 +260,9 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     const int dtype = type[first_out] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
     const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
     const ptrdiff_t size = (ptrdiff_t)sizes[own];
-    cact_loop *const loop = active()->table[dtype][index].loop[op];
+    /* Half precision: dy f'(x) with f' rounded to half first, the same bits as dy * f.grad(x). */
+    const int half_product = op == CACT_BACKWARD && type[first_out] == CACT_HALF;
+    cact_loop *const loop = active()->table[dtype][index].loop[half_product ? CACT_GRAD : op];
     const double *p[CACT_MAX_PARAMS] = {0};
     void *out[CACT_MAX_PARAMS] = {0};
     int each = 0, direct = 1;
@@ -303,6 +305,8 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
         for (int k = 0; k < outs; k++)
             out[k] = output[k];
         loop(padded, input[0], input[first_param - 1], p, each, out);
+        for (size_t i = 0; half_product && i < m; i++)
+            ((float *)output)[i] = ((float *)input)[i] * half_to_float(float_to_half(((float *)output)[i]));
         for (int k = 0; k < outs; k++) {
             const ptrdiff_t step = steps[first_out + k];
             store(type[first_out + k], m, output[k], args[first_out + k] + (ptrdiff_t)done * step, step);

@@ -67,6 +67,11 @@ typedef uint64_t mask;
 
 INLINE mask is_negative(double x) { return (uint64_t)((int64_t)to_bits(x) >> 63); }
 INLINE mask is_less(double a, double b) { return is_negative(a - b); } /* finite numbers */
+INLINE double smaller(double a, double b) /* of two that are not negative */
+{
+    int64_t u = (int64_t)to_bits(a), v = (int64_t)to_bits(b);
+    return from_bits((uint64_t)(u < v ? u : v));
+}
 INLINE double choose(mask m, double a, double b) { return from_bits((to_bits(a) & m) | (to_bits(b) & ~m)); }
 
 /* ------------------------------------------------------------------ num */
@@ -186,8 +191,7 @@ INLINE real magnitude(real x, real most)
     memcpy(&x, &u, 4);
     return x;
 #else
-    int64_t u = (int64_t)(to_bits(x) & ~SIGN), v = (int64_t)to_bits(most);
-    return from_bits((uint64_t)(u < v ? u : v));
+    return smaller(abs_(x), most);
 #endif
 }
 
@@ -197,20 +201,20 @@ INLINE real clamped(real x, real most)
     return sizeof(real) == 4 ? __builtin_copysignf((float)t, (float)x) : (real)__builtin_copysign(t, x);
 }
 
-/* x hi + x lo, for a factor known to more than a double (hi + lo); x may be infinite. */
-INLINE real scaled(real x, real hi, real lo)
+/* x (hi + lo), hi + lo > 0; x may be infinite. */
+INLINE double scaled(real x, double hi, double lo)
 {
-    const real most = sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX;
-    real finite = x > most ? most : x < -most ? -most : x;
 #if CACT_REAL == 32
-    return __builtin_fmaf(x, hi, finite * lo);
+    return (void)lo, x * hi;
 #else
-    return __builtin_fma(x, hi, finite * lo);
+    return fma_(x, hi, clamped(x, DBL_MAX) * lo);
 #endif
 }
 
-/* Beyond |z| = FAR, e^-|z| is 0 in the result's type, subnormals and a factor |z| included. */
+/* Beyond |z| = FAR, e^-|z| is 0 in the result's type, subnormals and a factor |z| included;
+ * beyond FARTHEST with any factor. */
 #define FAR (sizeof(real) == 4 ? 300.0 : 800.0)
+#define FARTHEST 1500.0
 
 /* ------------------------------------------------------------------ exponential */
 /* e^z - 1 = p 2^k + (2^k - 1), p = e^r - 1, |r| <= ln(2)/2, for -1300 <= z <= 700. */
@@ -261,23 +265,30 @@ INLINE reduced reduce(num z)
 
 #endif
 
-/* e^z as value * tail: `value` is clear of the subnormals, so that a formula may multiply it,
- * and `tail` (1 above z = -623) is applied last. */
+/* e^z as value * tail * far_tail: `value` is clear of the subnormals, so that a formula may
+ * multiply it; the tails (1 above z = -623, and -1247) are applied last, one after the other. */
 typedef struct {
     num value;
-    double tail;
+    double tail, far_tail;
 } exponential;
 
-INLINE exponential exp_(num z)
+INLINE exponential exp_far(num z) /* z >= -FARTHEST */
+{
+    reduced e = reduce(z);
+    double k = at_least(e.k, -900), j = at_least(e.k, -1800);
+    return (exponential){scale(one_plus(e.p), pow2(k)), pow2_of_difference(j, k), pow2_of_difference(e.k, j)};
+}
+
+INLINE exponential exp_(num z) /* z >= -FAR */
 {
     reduced e = reduce(z);
     num m = one_plus(e.p);
 #if CACT_REAL == 32
-    return (exponential){from_bits(to_bits(m) + (to_bits(e.k) << 52)), 1}; /* |k| <= 433 */
+    return (exponential){from_bits(to_bits(m) + (to_bits(e.k) << 52)), 1, 1}; /* |k| <= 433 */
 #else
     double k = at_least(e.k, -900);
     num value = {from_bits(to_bits(m.hi) + (to_bits(k) << 52)), m.lo * pow2(k)};
-    return (exponential){value, pow2_of_difference(e.k, k)};
+    return (exponential){value, pow2_of_difference(e.k, k), 1};
 #endif
 }
 

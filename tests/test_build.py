@@ -38,7 +38,11 @@ pytestmark = pytest.mark.skipif(
 def run(folder, *arguments):
     env = {k: v for k, v in os.environ.items() if not k.startswith("CACT_")}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=env | {"PYTHONPATH": str(folder)}, capture_output=True, text=True
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=env | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -47,7 +51,7 @@ def build(folder):
 
 
 def use(folder):
-    code = "import cact, numpy as np; print(cact.toy(np.float32([4])), cact.toy.grad(4.0), cact.info()['backend'])"
+    code = "import cact; print(cact.toy([4.0]), cact.toy.grad(4.0), cact.info()['backend'])"
     return run(folder, "-c", code)
 
 
@@ -115,15 +119,12 @@ def test_a_forgotten_c_file_is_named(tree, without):
 def test_a_record_without_c_is_named(tree, without):
     without("src_c/activations.h", TOY_INCLUDE)
     # as for a user who wrote the record alone: the extension in use does not have it
-    shutil.copy(next((ROOT / "cact").glob("_kernels*" + sysconfig.get_config_var("EXT_SUFFIX"))), tree / "cact")
+    shutil.copy(
+        next((ROOT / "cact").glob("_kernels*" + sysconfig.get_config_var("EXT_SUFFIX"))), tree / "cact"
+    )
     error = use(tree).stderr
-    try:
-        assert "ImportError" in error
-        assert "toy: a Python record in cact/_formulas.py, but no C kernels; add src_c/act/toy.h" in error
-    finally:
-        without("src_c/act/toy.h", "")
-        (tree / "src_c/activations.h").write_text((tree / "src_c/activations.h").read_text() + TOY_INCLUDE)
-        build(tree)
+    assert "ImportError" in error
+    assert "toy: a Python record in cact/_formulas.py, but no C kernels; add src_c/act/toy.h" in error
 
 
 def test_cimport_without_the_gil(tmp_path):

@@ -4,15 +4,14 @@
 #ifdef BODIES
 ACTIVATION(elu)
 {
-    reduced e = reduce(exact(-(double)magnitude(x, FAR))); /* of no effect above 0 */
-    double k = at_least(e.k, -900), s = pow2(k);
-    num sp = scale(e.p, s);
-    /* 2^k - 1 is 0 or the larger */
-    num f = times(add_big(big_sum(-1, s), sp), p[0]);
-    num df = times(scale(one_plus(e.p), s), p[0]);
+    const num z = exact(-(double)magnitude(x, FARTHEST)); /* of no effect above 0 */
+    const reduced e = reduce(z);
+    const double s = pow2(at_least(e.k, -900));
+    const num f = times(add_big(big_sum(-1, s), scale(e.p, s)), p[0]); /* 2^k - 1 is 0 or the larger */
+    const exponential ex = exp_far(z);
     return (dual){
         .f = x > 0 ? x : rounded(f),
-        .df = x > 0 ? 1 : rounded(df) * pow2_of_difference(e.k, k),
+        .df = x > 0 ? 1 : rounded(times(ex.value, p[0])) * ex.tail * ex.far_tail,
     };
 }
 #endif

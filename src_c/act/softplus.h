@@ -3,14 +3,15 @@
 #ifdef BODIES
 ACTIVATION(softplus)
 {
-    mask left = is_negative(x);
-    num z = product(clamped(x, (real)(FAR / p[0])), p[0]);
-    exponential e = exp_(pick(left, z, negative(z)));
-    logistic l = logistic_(z);
-    num f = add(exact(choose(left, 0, magnitude(x, sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX))), mul(log1p_(e.value), reciprocal(exact(p[0]))));
+    const mask left = is_negative(x);
+    const double b = p[0], t = abs_(x);
+    const exponential e = exp_far(product(-smaller(t, FARTHEST / b), b));
+    const num l = mul(log1p_(e.value), reciprocal(exact(b)));
+    const num f = add(exact(choose(left, 0, smaller(t, DBL_MAX))), l);
+    const logistic s = logistic_(product(__builtin_copysign(smaller(t, FAR / b), x), b));
     return (dual){
-        .f = x > DBL_MAX ? (double)x : rounded(f) * choose(left, e.tail, 1),
-        .df = rounded(l.s) * l.s_tail,
+        .f = x > DBL_MAX ? (double)x : rounded(f) * choose(left, e.tail, 1) * choose(left, e.far_tail, 1),
+        .df = rounded(s.s) * s.s_tail,
     };
 }
 #endif

@@ -41,8 +41,7 @@ def chebyshev_coefficients(f, lo, hi, degree, extra=30):
     angle = [mp.pi * (k + mp.mpf(1) / 2) / n for k in range(n)]
     value = [f((lo + hi) / 2 + (hi - lo) / 2 * mp.cos(a)) for a in angle]
     return [
-        (2 - (j == 0)) * sum(v * mp.cos(j * a) for v, a in zip(value, angle)) / n
-        for j in range(degree + 1)
+        (2 - (j == 0)) * sum(v * mp.cos(j * a) for v, a in zip(value, angle)) / n for j in range(degree + 1)
     ]
 
 
@@ -51,7 +50,7 @@ def monomials(cheb, lo, hi):
     u = [-(lo + hi) / (hi - lo), 2 / (hi - lo)]  # u(q), in [-1, 1]
     t0, t1 = [mp.mpf(1)], u
     out = [mp.mpf(0)] * len(cheb)
-    for j, c in enumerate(cheb):
+    for c in cheb:
         for i, a in enumerate(t0):
             out[i] += c * a
         t2 = [mp.mpf(0)] * (len(t1) + 1)
@@ -68,8 +67,7 @@ def fit(degree):
     lo, hi = mp.mpf(-1), (T_MAX - K) / (T_MAX + K)
     c = monomials(chebyshev_coefficients(g, lo, hi, degree), lo, hi)
     worst = max(
-        abs(mp.polyval(c[::-1], q) / g(q) - 1)
-        for q in (lo + (hi - lo) * i / 2000 for i in range(2001))
+        abs(mp.polyval(c[::-1], q) / g(q) - 1) for q in (lo + (hi - lo) * i / 2000 for i in range(2001))
     )
     return c, worst
 

@@ -29,7 +29,7 @@ def pair(v):
 
 
 for name, (f, start) in FUNCTIONS.items():
-    root = mp.findroot(lambda x: mp.diff(f, x), mp.mpf(start), tol=mp.mpf(2) ** -300)
+    root = mp.findroot(lambda x, f=f: mp.diff(f, x), mp.mpf(start), tol=mp.mpf(2) ** -300)
     coefficient = [(n + 1) * c for n, c in enumerate(mp.taylor(f, root, 26)[1:])]
     print(f"{name}: root {mp.nstr(root, 25)}")
     print(f"    x0   {pair(root)}")

@@ -1,0 +1,152 @@
+"""Limits at infinity, NaN, derivatives at kinks, subnormal results: the end of CATALOGUE's rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from conftest import ELEMENTWISE
+
+import cact
+
+INF = np.inf
+LAMBDA = 1.0507009873554804934193349852946
+LA = 1.7580993408473768599402175208123
+DTYPES = [np.float16, np.float32, np.float64]
+
+#: name: f(-inf), f(inf), f'(-inf), f'(inf), from the definitions.
+LIMITS = {
+    "identity": (-INF, INF, 1, 1),
+    "sigmoid": (0, 1, 0, 0),
+    "tanh": (-1, 1, 0, 0),
+    "relu": (0, INF, 0, 1),
+    "leaky_relu": (-INF, INF, 0.01, 1),
+    "prelu": (-INF, INF, 0.25, 1),
+    "elu": (-1, INF, 0, 1),
+    "selu": (-LA, INF, 0, LAMBDA),
+    "softplus": (0, INF, 0, 1),
+    "silu": (0, INF, 0, 1),
+    "gelu": (0, INF, 0, 1),
+    "gelu_tanh": (0, INF, 0, 1),
+    "mish": (0, INF, 0, 1),
+}
+
+#: name: (kink, parameters, f' there)
+KINKS = [
+    ("relu", 0.0, {}, 0.0),
+    ("leaky_relu", 0.0, {}, 0.01),
+    ("leaky_relu", 0.0, {"negative_slope": -1.5}, -1.5),
+    ("prelu", 0.0, {}, 0.25),
+    ("prelu", 0.0, {"weight": 2.0}, 2.0),
+    ("elu", 0.0, {}, 1.0),
+    ("elu", 0.0, {"alpha": 0.3}, 0.3),
+    ("selu", 0.0, {}, LA),
+]
+
+
+def everywhere(x: float, dtype: Any) -> np.ndarray:
+    """x in every lane of a vector and in the tail of the loop, among ordinary numbers."""
+    a = np.linspace(-3, 3, 41).astype(dtype)
+    a[::3] = x
+    return a
+
+
+def all_of(f: Any, x: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """f, then f' in each of the three ways to get it, at the places of `everywhere`."""
+    value, grad = f.value_and_grad(x)
+    one = np.ones_like(x)
+    backward = f.backward(one, x)
+    backward = backward[0] if f.learnable else backward
+    forms = [("f", f(x), 0), ("f of value_and_grad", value, 0), ("f'", f.grad(x), 1)]
+    forms += [("f' of value_and_grad", grad, 1), ("backward", backward, 1)]
+    return [(what, y[::3], order) for what, y, order in forms]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_limits_at_infinity(name: str, dtype: Any, engine: str) -> None:
+    f = cact.get(name)
+    for side, x in enumerate((-INF, INF)):
+        for what, y, order in all_of(f, everywhere(x, dtype)):
+            wanted = np.dtype(dtype).type(LIMITS[name][2 * order + side])
+            assert (y == wanted).all(), f"{name}: {what} at {x} is {y[0]!r}, not {wanted!r}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", [0.2, 2.7])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_limits_follow_from_the_formula(name: str, params: float, dtype: Any, engine: str) -> None:
+    """For functions that the table above does not know yet, and for other parameters."""
+    f = cact.get(name, **dict.fromkeys(cact.get(name).params, params))
+    for sign in (-1, 1):
+        x = np.full(3, sign * INF, dtype)
+        for operation, y in (("forward", f(x)), ("grad", f.grad(x))):
+            wanted = np.dtype(dtype).type(oracle.limit(name, sign, f.params, operation))
+            assert (y == wanted).all(), f"{name} {operation} at {x[0]} is {y[0]!r}, not {wanted!r}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_nan_in_nan_out(name: str, dtype: Any, engine: str) -> None:
+    f = cact.get(name)
+    for nan in (np.nan, -np.nan):
+        for what, y, _ in all_of(f, everywhere(nan, dtype)):
+            assert np.isnan(y).all(), f"{name}: {what} of NaN is {y[0]!r}"
+    x = everywhere(np.nan, dtype)
+    assert np.isfinite(np.delete(f(x), np.s_[::3])).all(), f"{name}: NaN spreads to its neighbours"
+
+
+def test_payload_of_a_signalling_nan(engine: str) -> None:
+    x = np.array([0x7FA00001, 0xFFA00001], np.uint32).view(np.float32)
+    for name in ELEMENTWISE:
+        with np.errstate(all="raise"):
+            assert np.isnan(cact.get(name)(x)).all(), name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "kink", "params", "wanted"), KINKS)
+def test_derivative_at_a_kink(
+    name: str, kink: float, params: dict[str, float], wanted: float, dtype: Any, engine: str
+) -> None:
+    f = cact.get(name, **params)
+    for x in (kink, -kink):
+        for what, y, order in all_of(f, everywhere(x, dtype)):
+            if order:
+                assert (y == np.dtype(dtype).type(wanted)).all(), f"{name}: {what} at {x!r} is {y[0]!r}"
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if cact.get(n)._record.kinks])
+def test_derivative_at_a_kink_is_one_sided(name: str, engine: str) -> None:
+    """At every kink of the record f' is the derivative from the left or from the right."""
+    f = cact.get(name)
+    for kink in f._record.kinks:
+        sides = [float(oracle.derivative(name, kink, f.params, direction=d)) for d in (-1, 1)]
+        assert float(f.grad(np.float64(kink))) in sides, f"{name}'({kink})"
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "x", "wanted"),
+    [
+        ("gelu", "forward", np.float32(-6), -5.9195259e-09),
+        ("gelu", "forward", np.float32(-13.5), -1.0555389862638154e-40),
+        ("elu", "grad", np.float64(-40), 4.248354255291589e-18),
+        ("elu", "grad", np.float64(-745), 5e-324),
+        ("sigmoid", "forward", np.float32(-103), 1.8501e-45),
+        ("mish", "grad", np.float64(-745), -2.1e-321),
+    ],
+)
+def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: str) -> None:
+    f = cact.get(name)
+    y = (f if operation == "forward" else f.grad)(x)
+    assert y == type(x)(wanted)
+    assert y != 0
+
+
+@pytest.mark.parametrize("name", ["identity", "tanh"])
+def test_odd_functions_keep_the_sign_of_zero(name: str, engine: str) -> None:
+    for dtype in (np.float32, np.float64):
+        y = cact.get(name)(np.array([0.0, -0.0] * 20, dtype))
+        assert np.signbit(y).tolist() == [False, True] * 20
+        assert (y == 0).all()

@@ -1,0 +1,166 @@
+"""Parameters: broadcasting, binding, learning, and what a copy of an Activation is."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import BASE, DTYPES, ELEMENTWISE, misaligned
+
+import cact
+
+PARAMETRIC = [(n, k) for n in ELEMENTWISE for k in cact.get(n).params]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "key"), PARAMETRIC)
+def test_parameters_broadcast(name: str, key: str, dtype: Any, engine: str) -> None:
+    """Per row, per column, per element, or more of them than x has: as one call for each."""
+    f = cact.get(name)
+    x = BASE.reshape(12, 20).astype(dtype)
+    p = np.linspace(0.1, 2, 12)
+    for call in ("__call__", "grad"):
+        each = np.stack([getattr(f, call)(row, **{key: v}) for row, v in zip(x, p)])
+        for form in (p, p[::-1].copy()[::-1], p.astype(">f8"), misaligned(p)):
+            got = getattr(f, call)(x, **{key: form[:, None]})
+            np.testing.assert_array_equal(got, each, strict=True)
+        np.testing.assert_array_equal(
+            getattr(f, call)(np.asfortranarray(x.T), **{key: p}), each.T, strict=True
+        )
+        np.testing.assert_array_equal(
+            getattr(f, call)(x, **{key: np.broadcast_to(p[:, None], x.shape)}), each, strict=True
+        )
+        outer = getattr(f, call)(x[0], **{key: p[:, None, None]})
+        assert outer.shape == (12, 1, 20)
+        assert outer.dtype == dtype
+        np.testing.assert_array_equal(outer[3, 0], getattr(f, call)(x[0], **{key: p[3]}))
+        np.testing.assert_array_equal(
+            getattr(f, call)(x, **{key: np.float32(0.5)}), getattr(f, call)(x, **{key: 0.5})
+        )
+        np.testing.assert_array_equal(getattr(f, call)(x, **{key: [[2]]}), getattr(f, call)(x, **{key: 2.0}))
+    bound = f.bind(**{key: p[:, None]})
+    np.testing.assert_array_equal(bound(x), f(x, **{key: p[:, None]}))
+    got = f.value_and_grad(x, **{key: p[:, None]})
+    np.testing.assert_array_equal(got[0], f(x, **{key: p[:, None]}), strict=True)
+    np.testing.assert_array_equal(got[1], f.grad(x, **{key: p[:, None]}), strict=True)
+    if not f.learnable:
+        np.testing.assert_array_equal(
+            f.backward(x, x, **{key: p[:, None]}), x * f.grad(x, **{key: p[:, None]}), strict=True
+        )
+
+
+def test_parameters_do_not_change_the_dtype(engine: str) -> None:
+    for dtype in DTYPES:
+        x = BASE.astype(dtype)
+        for slope in (
+            0.2,
+            1,
+            True,
+            np.float64(0.2),
+            np.float16(0.2),
+            np.array(0.2),
+            np.full(240, 0.2),
+            [0.2] * 240,
+        ):
+            assert cact.leaky_relu(x, negative_slope=slope).dtype == dtype
+            assert cact.leaky_relu.grad(x, negative_slope=slope).dtype == dtype
+            assert cact.leaky_relu.backward(x, x, negative_slope=slope).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 1), (4, 5), (1, 5), (3, 1, 1), (3, 4, 5), (1, 1, 1)])
+def test_prelu_backward_sums_over_broadcast_axes(shape: tuple[int, ...], dtype: Any, engine: str) -> None:
+    x, dy = BASE[:60].reshape(3, 4, 5).astype(dtype), BASE[60:120].reshape(3, 4, 5).astype(dtype)
+    weight = np.linspace(0.1, 1, int(np.prod(shape))).reshape(shape)
+    for given in ((weight,), ()):
+        f = cact.prelu if given else cact.get("prelu", weight=weight)
+        dx, dweight = f.backward(dy, x, *given)
+        np.testing.assert_array_equal(dx, dy * cact.prelu.grad(x, weight=weight), strict=True)
+        assert np.shape(dweight) == shape
+        assert dweight.dtype == dtype
+        terms = dy.astype(np.float64) * np.minimum(x, 0)
+        missing = tuple(range(3 - len(shape)))
+        wanted = terms.sum(axis=missing) if missing else terms
+        kept = tuple(i for i, n in enumerate(shape) if n == 1)
+        wanted = wanted.sum(axis=kept, keepdims=True)
+        np.testing.assert_allclose(
+            dweight, wanted, rtol=20 * np.finfo(dtype).eps, atol=30 * np.finfo(dtype).eps
+        )
+
+
+def test_prelu_backward_forms(engine: str) -> None:
+    x, dy = BASE[:20].copy(), BASE[20:40].copy()
+    wanted = cact.prelu.backward(dy, x)
+    assert len(wanted) == 2
+    out = np.empty(20)
+    dx, dweight = cact.prelu.backward(dy, x, 0.25, out)
+    assert dx is out
+    np.testing.assert_array_equal(dx, wanted[0])
+    assert dweight == wanted[1]
+    dx, _ = cact.prelu.backward(dy, x, weight=0.25, out=out)
+    assert dx is out
+    xx = x.copy()
+    dx, dweight = cact.prelu.backward(dy, xx, 0.25, xx)
+    np.testing.assert_array_equal(dx, wanted[0])
+    assert dweight == wanted[1], "x is needed for dweight after dx went into its place"
+    yy = dy.copy()
+    dx, dweight = cact.prelu.backward(yy, x, out=yy)
+    np.testing.assert_array_equal(dx, wanted[0])
+    assert dweight == wanted[1], "dy is needed for dweight after dx went into its place"
+    np.testing.assert_array_equal(cact.prelu(x, 0.5), cact.prelu(x, weight=0.5))
+    assert cact.prelu(x, 0.5, out) is out
+    assert cact.prelu.grad(x, 0.5, out) is out
+
+
+# ------------------------------------------------------------------ gelu's two forms, get, bind
+def test_gelu_approximate(engine: str) -> None:
+    x = BASE.astype(np.float32)
+    for value, name in (("none", "gelu"), ("tanh", "gelu_tanh"), (False, "gelu"), (True, "gelu_tanh")):
+        f = cact.get(name)
+        np.testing.assert_array_equal(cact.gelu(x, approximate=value), f(x))
+        np.testing.assert_array_equal(cact.gelu.grad(x, approximate=value), f.grad(x))
+        np.testing.assert_array_equal(cact.gelu.backward(x, x, approximate=value), f.backward(x, x))
+        np.testing.assert_array_equal(cact.gelu.value_and_grad(x, approximate=value), f.value_and_grad(x))
+        assert cact.get("gelu", approximate=value) == f
+        out = np.empty_like(x)
+        assert cact.gelu(x, out=out, approximate=value) is out
+        np.testing.assert_array_equal(out, f(x))
+    assert (cact.gelu(x) != cact.gelu_tanh(x)).any()
+
+
+def test_get_and_bind(engine: str) -> None:
+    x = BASE
+    f = cact.get("leaky_relu", negative_slope=0.2)
+    assert f.params == {"negative_slope": 0.2}
+    np.testing.assert_array_equal(f(x), cact.leaky_relu(x, negative_slope=0.2))
+    np.testing.assert_array_equal(f(x, negative_slope=0.3), cact.leaky_relu(x, negative_slope=0.3))
+    np.testing.assert_array_equal(f.grad(x), cact.leaky_relu.grad(x, negative_slope=0.2))
+    assert cact.leaky_relu.params == {"negative_slope": 0.01}
+    assert cact.get(f) is f
+    assert f.bind() is f
+    assert f.bind(negative_slope=0.01) == cact.leaky_relu
+    assert f != cact.leaky_relu
+    assert f != 3
+    assert len({f, cact.leaky_relu, cact.get("LeakyReLU", negative_slope=0.2)}) == 2
+    assert cact.get(cact.leaky_relu, negative_slope=0.2) == f
+
+
+@pytest.mark.parametrize("copied", [lambda f: pickle.loads(pickle.dumps(f)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("name", cact.names())
+def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -> None:
+    f = cact.get(name)
+    assert copied(f) == f
+    assert copied(f).params == f.params
+    np.testing.assert_array_equal(copied(f)(BASE), f(BASE))
+    for key, value in f.params.items():
+        other = f.bind(**{key: 0 if key == "axis" else value + 1})
+        assert copied(other) == other != f
+        assert f.params[key] == value == cact.get(name).params[key], "a copy changed the original"
+        np.testing.assert_array_equal(copied(other)(BASE), other(BASE))
+    if "negative_slope" in f.params:
+        other = f.bind(negative_slope=np.array([[0.1], [0.2]]))
+        np.testing.assert_array_equal(copied(other)(BASE), other(BASE))
