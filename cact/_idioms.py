@@ -39,7 +39,7 @@ _CONSTANTS = {
 }
 
 _NUMPY_FORWARD = {
-    "identity": ("np.copyto(out, x)", "x.copy()"),
+    "identity": ("np.positive(x, out=out)",),  # a copy of x is the limit
     "sigmoid": ("1 / (1 + np.exp(-x))",),
     "tanh": ("np.tanh(x, out=out)",),
     "relu": ("np.maximum(x, 0, out=out)",),
@@ -65,7 +65,7 @@ _NUMPY_FORWARD = {
 }
 
 _NUMPY_BACKWARD = {
-    "identity": ("np.copyto(out, dy)", "dy.copy()"),
+    "identity": ("np.multiply(dy, np.ones_like(x), out=out)",),  # a copy of dy is the limit
     "sigmoid": ("s = 1 / (1 + np.exp(-x)); dy * s * (1 - s)",),
     "tanh": ("t = np.tanh(x); dy * (1 - t * t)",),
     "relu": ("dy * (x > 0)", "np.multiply(dy, x > 0, out=out)"),

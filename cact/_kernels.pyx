@@ -389,20 +389,21 @@ cdef class Caller:
         """dy*f'(x); see the class."""
         if not self._learnable:
             result = self._quick(CACT_BACKWARD, 2, args, kwargs)
-        elif self._nparams == 1 and len(args) == 2 and not kwargs:
-            result = self._learn(args[0], args[1])
+        elif self._nparams == 1 and len(args) == 2 and (not kwargs or (len(kwargs) == 1 and "out" in kwargs)):
+            result = self._learn(args[0], args[1], kwargs.get("out"))
         else:
             result = None
         return self._apply("backward", args, kwargs) if result is None else result
 
-    cdef object _learn(self, object dy, object x):
+    cdef object _learn(self, object dy, object x, object out):
         """``(dx, dparameter)`` for one scalar parameter."""
-        dx = self._fast(CACT_BACKWARD, dy, x, None)
-        if dx is None:
-            return None
         part = self._fast(CACT_PARAM_GRAD, None, x, None)
-        with _errstate(all="ignore"):
-            return dx, _add_all(_multiply(dy, part, part), None)
+        if part is None or not simple(dy) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x):
+            return None
+        with _errstate(all="ignore"):  # before `out`, which may be x or dy, is written
+            total = _add_all(_multiply(dy, part, part), None)
+        dx = self._fast(CACT_BACKWARD, dy, x, out)
+        return None if dx is None else (dx, total)
 
     def value_and_grad(self, *args, **kwargs):
         """(f(x), f'(x)); see the class."""

@@ -225,6 +225,7 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
 /* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
 #define HEAVY_FROM 32768     /* elements: 20 us of work and more */
 #define HEAVY_GRAIN 8192     /* elements */
+#define ROWS_FROM {32768, 131072} /* elements, forward and backward */
 #define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
 #define LIGHT_GRAIN (1 << 18)
 
@@ -352,7 +353,8 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     if (direct) {
         rows_work w = {row, args, steps, n, ins};
         FLAGS_SAVE;
-        if (rows > 1 && rows * n >= HEAVY_FROM)
+        static const size_t from[2] = ROWS_FROM;
+        if (rows > 1 && rows * n >= from[op == CACT_BACKWARD])
             cact_parallel(rows, (HEAVY_GRAIN + n - 1) / n, rows_piece, &w);
         else
             rows_piece(&w, 0, rows);

@@ -1,0 +1,131 @@
+"""Threads change no bit, survive a fork, and are set as documented."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import cact
+
+N = 300_001  # well above where the pool starts to be used
+needs_c = pytest.mark.skipif(cact.info()["isa"] is None, reason="the NumPy backend has no threads")
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).normal(0, 3, N).astype(np.float32)
+
+
+@needs_c
+@pytest.mark.parametrize("name", [n for n in cact.names() if n != "softmax"])
+def test_same_bits_for_any_number(name):
+    f = cact.get(name)
+    rng = np.random.default_rng(1)
+    for dtype, n in ((np.float32, 2_200_003), (np.float64, 1_100_003)):  # above the light kernels' limit too
+        x = rng.normal(0, 3, n).astype(dtype)
+        dy = x[::-1].copy()
+        results = []
+        for threads in (1, 2, 3, 7):
+            with cact.num_threads(threads):
+                backward = f.backward(dy, x)
+                results.append(
+                    (f(x), f.grad(x), *f.value_and_grad(x), *(backward if f.learnable else (backward,)))
+                )
+        for other in results[1:]:
+            for a, b in zip(results[0], other):
+                np.testing.assert_array_equal(a, b)
+
+
+@needs_c
+def test_rows_same_bits():
+    x = np.random.default_rng(2).normal(0, 3, (3001, 57))
+    results = []
+    for threads in (1, 2, 5):
+        with cact.num_threads(threads):
+            y = cact.softmax(x)
+            results.append((y, cact.softmax.backward(x, y)))
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+@needs_c
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_computes(x):
+    with cact.num_threads(2):
+        wanted = cact.gelu(x)  # the pool is running now
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(cact.gelu(x), wanted) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        np.testing.assert_array_equal(cact.gelu(x), wanted)
+
+
+@needs_c
+def test_callers_in_several_threads(x):
+    wanted, right = cact.gelu(x), []
+
+    def call():
+        right.extend(np.array_equal(cact.gelu(x), wanted) for _ in range(10))
+
+    with cact.num_threads(2):
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for t in callers:
+            t.start()
+        for t in callers:
+            t.join()
+    assert right == [True] * 40
+
+
+@needs_c
+def test_setting():
+    former = cact.get_num_threads()
+    try:
+        cact.set_num_threads(3)
+        assert cact.get_num_threads() == cact.info()["threads"] == 3
+        with cact.num_threads(1):
+            assert cact.get_num_threads() == 1
+            with cact.use_backend("numpy"):
+                assert cact.get_num_threads() == cact.info()["threads"] == 1
+        assert cact.get_num_threads() == 3
+    finally:
+        cact.set_num_threads(former)
+
+
+@pytest.mark.parametrize(
+    ("n", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)]
+)
+def test_bad_number(n, error):
+    before = cact.get_num_threads()
+    for call in (cact.set_num_threads, cact.num_threads):
+        with pytest.raises(error):
+            call(n)
+    assert cact.get_num_threads() == before
+
+
+@needs_c
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({"CACT_NUM_THREADS": "3"}, "3"),
+        ({"CACT_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}, "3"),
+        ({"OMP_NUM_THREADS": "1"}, "1"),
+        ({"OMP_NUM_THREADS": "1,4"}, "1"),
+        ({}, str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())),
+    ],
+)
+def test_environment(environment, threads):
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")} | environment
+    code = "import cact; print(cact.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == threads, done.stderr
+
+
+def test_bad_environment():
+    env = os.environ | {"CACT_NUM_THREADS": "many"}
+    done = subprocess.run([sys.executable, "-c", "import cact"], env=env, capture_output=True, text=True)
+    assert "ImportError: CACT_NUM_THREADS must be an integer of at least 1, got 'many'" in done.stderr
