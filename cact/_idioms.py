@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._backend import info
+
 __all__ = ["IDIOMS", "LIMIT", "PEERS", "cact_statement", "functions", "installed", "namespace"]
 
 #: The libraries, in the order of the tables.
@@ -201,7 +203,7 @@ def namespace(
         names["erf"] = np.vectorize(math.erf, otypes=[x.dtype])
     if "torch" in peers:
         torch = importlib.import_module("torch")
-        torch.set_num_threads(1)
+        torch.set_num_threads(info()["threads"])
         names |= {"torch": torch, "aten": torch.ops.aten}
         names |= {f"t{k}": torch.from_numpy(names[k]) for k in ("x", "dy", "y", "out")}
         names["tw"] = torch.tensor([0.25], dtype=names["tx"].dtype)
