@@ -16,11 +16,11 @@ sys.path[:0] = [
     str(Path(__file__).parent.parent / "tests/accuracy"),
 ]
 
-import oracle
-from conftest import ELEMENTWISE
-from test_accuracy import cases
+import oracle  # noqa: E402
+from conftest import ELEMENTWISE  # noqa: E402
+from test_accuracy import cases  # noqa: E402
 
-import cact
+import cact  # noqa: E402
 
 
 def worst(y, exact, dtype):

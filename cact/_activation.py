@@ -471,6 +471,14 @@ def _from_pair(pair: tuple[Callable[..., Any], Callable[..., Any]]) -> Activatio
     return _make(Record(name=name, formula="", pair=_Pair(pair)))
 
 
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """What a function takes after x; a NumPy ufunc takes x alone."""
+    if isinstance(function, np.ufunc):
+        return []
+    own = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in inspect.signature(function).parameters.values() if p.kind in own][1:]
+
+
 def register(
     name: str,
     forward: Callable[..., Any],
@@ -517,7 +525,7 @@ def register(
     """
     if not (callable(forward) and callable(grad)):
         raise TypeError(f"register({name!r}): forward and grad must be callable")
-    first, second = (list(inspect.signature(f).parameters.values())[1:] for f in (forward, grad))
+    first, second = map(_parameters, (forward, grad))
     defaults = {p.name: p.default for p in first}
     if [p.name for p in second] != list(defaults):
         raise TypeError(f"register({name!r}): forward and grad must take the same parameters")

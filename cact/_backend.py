@@ -88,26 +88,27 @@ def numpy_functions(record: Record) -> dict[str, Any]:
         }
 
     def parts(x: Any, *params: Any) -> list[Any]:
-        nan = np.isnan(x)
-        return [np.where(nan, x, part) for part in pair(x, *params)]
+        total = sum(params, x)  # NaN where one of them is, and of the shape of all
+        return [np.where(np.isnan(total), total, part) for part in pair(x, *params)]
 
     functions: dict[str, Any] = {
-        "forward": UFunc(name, 1 + n, 1, n, lambda *a: parts(*a)[0]),
-        "grad": UFunc(f"{name}_grad", 1 + n, 1, n, lambda *a: parts(*a)[1]),
-        "value_and_grad": UFunc(f"{name}_value_and_grad", 1 + n, 2, n, lambda *a: tuple(parts(*a)[:2])),
+        "forward": UFunc(name, 1 + n, 1, lambda *a: parts(*a)[0]),
+        "grad": UFunc(f"{name}_grad", 1 + n, 1, lambda *a: parts(*a)[1]),
+        "value_and_grad": UFunc(f"{name}_value_and_grad", 1 + n, 2, lambda *a: tuple(parts(*a)[:2])),
     }
     functions["backward"] = functools.partial(multiply, f"{name}_backward", functions["grad"])
     if record.learnable:
-        functions["param_grad"] = UFunc(f"{name}_param_grad", 1 + n, n, n, lambda *a: tuple(parts(*a)[2:]))
+        functions["param_grad"] = UFunc(f"{name}_param_grad", 1 + n, n, lambda *a: tuple(parts(*a)[2:]))
     return functions
 
 
 def multiply(name: str, grad: Any, dy: Any, x: Any, *params: Any, **kwargs: Any) -> Any:
     """dy*f'(x), with f' rounded first: the same bits as ``dy * f.grad(x)``."""
     with np.errstate(all="ignore"):
-        dy = dy if hasattr(dy, "dtype") or isinstance(dy, (int, float)) else np.asanyarray(dy)
+        dy = dy if hasattr(dy, "__array_ufunc__") or isinstance(dy, (int, float)) else np.asanyarray(dy)
+        loop = {k: kwargs[k] for k in ("dtype", "casting") if k in kwargs}
         try:
-            return np.multiply(dy, grad(x, *params), **kwargs)
+            return np.multiply(dy, grad(x, *params, **loop), **kwargs)
         except TypeError as error:
             raise TypeError(str(error).replace("'multiply'", repr(name))) from None
 

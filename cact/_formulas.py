@@ -15,17 +15,29 @@ from ._registry import activation
 INF = float("inf")
 
 
-def _sigmoid_parts(z):
-    """``(N/D, E)`` with sigma(z) = N/D and E = exp(-|z|)."""
-    e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, e) / (1 + e), e
+def _product(a, b):
+    """a*b and what its rounding lost: the upper halves of two numbers multiply exactly."""
+    a_hi, b_hi = ((np.asarray(t, float).view(np.int64) & -(1 << 27)).view(float) for t in (a, b))
+    p = a * b
+    return p, (a_hi * b_hi - p) + a_hi * (b - b_hi) + (a - a_hi) * b
 
 
-def _times_sigmoid(x, z):
-    """x*sigma(z), kept to the last subnormal: exp(z) is applied in two halves."""
-    h = np.exp(-np.abs(z) / 2)
-    x = np.maximum(x, -1e5)  # -inf * 0
-    return np.where(z >= 0, x / (1 + h * h), x * h / (1 + h * h) * h)
+def _halves(v, rest=0.0):
+    """h and k with h*h = exp(-|z|) and k*k = exp(min(z, 0)), z = v + rest.
+
+    What is multiplied by them twice underflows only at the end.
+    """
+    rest = np.where(np.abs(v) < 1e4, rest, 0.0)  # beyond, h is 0, and the rest perhaps NaN
+    half = np.copysign(0.5, v + rest)
+    h = np.exp(-half * v) * np.exp(-half * rest)
+    return h, np.where(half < 0, h, 1.0)
+
+
+def _times_sigmoid(x, w, v, rest=0.0):
+    """x*sigma(z) and its derivative, z = v + rest, w = x*z'."""
+    h, k = _halves(v, rest)
+    s = 1 / (1 + h * h)  # sigma(z) = k*s*k, sigma(-z) = s*(h/k)^2
+    return x * k * s * k, k * (1 + w * s * np.where(k < 1, 1.0, h * h)) * s * k
 
 
 @activation("x", aliases=("linear", "none"), zero_centered=True)
@@ -41,8 +53,8 @@ def identity(x):
     saturates="both",
 )
 def sigmoid(x):
-    s, e = _sigmoid_parts(x)
-    return s, e / (1 + e) ** 2
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / (1 + e), e / (1 + e) ** 2
 
 
 @activation(
@@ -106,8 +118,8 @@ def prelu(x, weight=0.25):
     kinks=(0.0,),
 )
 def elu(x, alpha=1.0):
-    z = np.minimum(x, 0.0)
-    return np.where(x > 0, x, alpha * np.expm1(z)), np.where(x > 0, 1.0, alpha * np.exp(z))
+    _, k = _halves(x)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))), np.where(x > 0, 1.0, alpha * k * k)
 
 
 _SELU_SCALE = 1.0507009873554804934193349852946
@@ -141,8 +153,11 @@ def selu(x):
     saturates="left",
 )
 def softplus(x, beta=1.0):
-    z = beta * x
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(z))) / beta, _sigmoid_parts(z)[0]
+    v, rest = _product(beta, x)
+    h, k = _halves(v, rest)
+    e = h * h
+    tail = np.where(e < 1e-20, h / beta * h, np.log1p(e) / beta)
+    return np.maximum(x, 0.0) + tail, k * k / (1 + e)
 
 
 @activation(
@@ -154,33 +169,48 @@ def softplus(x, beta=1.0):
     saturates="left",
 )
 def silu(x):
-    s, e = _sigmoid_parts(x)
-    z = np.clip(x, -1e3, 1e3)  # inf * 0
-    return _times_sigmoid(x, x), np.where(x < 0, s * (1 + z / (1 + e)), s * (1 + z * e / (1 + e)))
+    return _times_sigmoid(np.maximum(x, -1e3), np.clip(x, -1e3, 1e3), x)  # inf * 0
 
 
 # M(t)(1 + sqrt(pi/2) t) in powers of (t-4)/(t+4): src_c/tools/mills.py 25
 _MILLS = [
-    0.5677154071290903, -0.07803568342632985, -0.013961083648835498, 0.054009740629567655,
-    -0.04817249606515125, 0.024630732380860273, -0.006398124458860073, -0.0005197960506871541,
-    0.0009183408021495766, -0.00010681103368530432, -0.00011736476956046876, 2.545951823080767e-05,
-    1.816931954996316e-05, -4.090649886243767e-06, -3.44346771356889e-06, 4.525442262468889e-07,
-    7.175372463448305e-07, 1.8987737195434744e-08, -1.4337127539505615e-07, -3.2133099614047266e-08,
-    2.306051621389169e-08, 1.112842553987796e-08, -1.9990599657790396e-09, -2.0100197130487526e-09,
-    -6.874919334152751e-11, 1.1400713230203054e-10,
+    0.5677154071290903,
+    -0.07803568342632985,
+    -0.013961083648835498,
+    0.054009740629567655,
+    -0.04817249606515125,
+    0.024630732380860273,
+    -0.006398124458860073,
+    -0.0005197960506871541,
+    0.0009183408021495766,
+    -0.00010681103368530432,
+    -0.00011736476956046876,
+    2.545951823080767e-05,
+    1.816931954996316e-05,
+    -4.090649886243767e-06,
+    -3.44346771356889e-06,
+    4.525442262468889e-07,
+    7.175372463448305e-07,
+    1.8987737195434744e-08,
+    -1.4337127539505615e-07,
+    -3.2133099614047266e-08,
+    2.306051621389169e-08,
+    1.112842553987796e-08,
+    -1.9990599657790396e-09,
+    -2.0100197130487526e-09,
+    -6.874919334152751e-11,
+    1.1400713230203054e-10,
 ]
 
 
 def _normal_tail(t):
-    """Exp(-t^2/2) and Phi(-t) exp(t^2/2), for t >= 0."""
-    t = np.minimum(t, 40.0)
-    head = t.astype(np.float32).astype(np.float64)  # head^2 is exact
-    e = np.exp(-head * head / 2) * np.exp(-(t - head) * (t + head) / 2)
+    """h with h*h = exp(-t^2/2), and Phi(-t) exp(t^2/2), for t >= 0."""
+    square, rest = _product(t, t)
     q = (t - 4) / (t + 4)
     g = np.full_like(q, _MILLS[-1])
     for c in _MILLS[-2::-1]:
         g = g * q + c
-    return e, g / (1 + np.sqrt(np.pi / 2) * t)
+    return _halves(square / 2, rest / 2)[0], g / (1 + np.sqrt(np.pi / 2) * t)
 
 
 @activation(
@@ -190,56 +220,52 @@ def _normal_tail(t):
         "approximate": ("none", {"none": "gelu", "tanh": "gelu_tanh", False: "gelu", True: "gelu_tanh"})
     },
     reference="Hendrycks & Gimpel 2016, arXiv:1606.08415",
-    range=(-0.16997120747990369005, INF),
+    range=(-0.16997120747990366169, INF),
     monotonic=False,
     saturates="left",
 )
 def gelu(x):
     t = np.minimum(np.abs(x), 40.0)
-    e, m = _normal_tail(t)
-    left = e * (m - t / np.sqrt(2 * np.pi))
-    # max(x, 0) - t Phi(-t); in the subnormal tail t goes in before e does
-    f = np.maximum(x, 0.0) - (t * m) * e
-    return f, np.where(x < 0, left, 1 - left)
+    h, m = _normal_tail(t)
+    left = h * (m - t / np.sqrt(2 * np.pi)) * h
+    return np.maximum(x, 0.0) - h * (t * m) * h, np.where(x < 0, left, 1 - left)
 
 
 @activation(
     "x*(1+tanh(sqrt(2/pi)*(x+0.044715*x**3)))/2",
     aliases=("gelu_new", "gelu_fast"),
     reference="Hendrycks & Gimpel 2016, arXiv:1606.08415",
-    range=(-0.17004075057125412, INF),
+    range=(-0.17004075057125405064, INF),
     monotonic=False,
     saturates="left",
 )
 def gelu_tanh(x):
-    a, b = 2 * np.sqrt(2 / np.pi), 2 * np.sqrt(2 / np.pi) * 0.044715
-    y = np.clip(x, -30.0, 30.0)  # inf * 0; sigma(v(30)) is 1, sigma(v(-30)) is 0
-    v = y * (a + b * y * y)
-    s, e = _sigmoid_parts(v)
-    slope = y * (a + 3 * b * y * y)
-    return (
-        _times_sigmoid(x, v),
-        np.where(x < 0, s * (1 + slope / (1 + e)), s * (1 + slope * e / (1 + e))),
-    )
+    # sigma(z), z = ax + bx^3, would lose as many bits as z has.  So z = z(c) + rest, where c
+    # has so few, as have the first parts of a and b, that v = z(c) is exact.
+    a, a1, a2 = 1.5957691216057308, 13073 / 2**13, -5.607370676928824e-05
+    b, b1, b2 = 0.07135481627260025, 9353 / 2**17, -2.9107781810012236e-06
+    y = np.clip(x, -30.0, 30.0)  # inf * 0; sigma(z(30)) is 1, sigma(z(-30)) is 0
+    c = np.round(256 * y) / 256
+    ccc = c * c * c
+    rest = a2 * c + b2 * ccc + (y - c) * (a + b * (y * y + y * c + c * c))
+    return _times_sigmoid(np.maximum(x, -30.0), y * (a + 3 * b * y * y), a1 * c + b1 * ccc, rest)
 
 
 @activation(
     "x*tanh(log(1+exp(x)))",
     reference="Misra 2019, arXiv:1908.08681",
-    range=(-0.30884072, INF),
+    range=(-0.30884341301725040663, INF),
     monotonic=False,
     saturates="left",
 )
 def mish(x):
     # With u = e^x, tanh(log(1+u)) = u(u+2)/(u(u+2)+2); above 0 both are divided by u^2.
-    y = np.maximum(x, -1e3)
-    h = np.exp(-np.abs(x) / 2)
-    e = h * h
+    _, k = _halves(x)
+    e = np.exp(-np.abs(x))
     n = np.where(x < 0, e + 2, 1 + 2 * e)
     d = np.where(x < 0, e * (e + 2) + 2, 1 + 2 * e * (1 + e))
-    f = np.where(x < 0, (y * h) * (n / d) * h, x * (n / d))
-    tail = 4 * np.minimum(y, 1e3) * (1 + e) / (d * d)
-    return f, np.where(x < 0, e * (n / d + tail), n / d + e * e * tail)
+    tail = np.where(x < 0, 1.0, e * e) * 4 * np.clip(x, -1e3, 1e3) * (1 + e)  # inf * 0
+    return np.maximum(x, -1e3) * k * (n / d) * k, k * ((n * d + tail) / (d * d)) * k
 
 
 def _softmax_backward(dy, y):
@@ -253,5 +279,5 @@ def _softmax_backward(dy, y):
     range=(0, 1),
 )
 def softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e = np.exp(x - x.max(axis=-1, keepdims=True, initial=-INF))
     return e / e.sum(axis=-1, keepdims=True)

@@ -2,7 +2,8 @@
 
 `UFunc` gives a plain NumPy function the call of a ufunc (``out``, ``where``, ``dtype``,
 ``casting``, ``order``, broadcasting, overlap, subclasses, ``__array_ufunc__``) by letting
-the last step, the store, be done by a real ufunc.  Computes in float64, rounds once.
+a real ufunc, `np.positive`, cast what goes in and store what comes out.  Between, it
+computes in float64, without warnings, and rounds once.
 """
 
 from __future__ import annotations
@@ -91,29 +92,67 @@ class _Duck:
             )
         return NotImplemented
 
-    def _store(self, value: Any, out: Any, kwargs: dict[str, Any]) -> Any:
-        """Let a real ufunc check `out`, `where` and `casting` and write the result."""
+    def _positive(self, value: Any, **kwargs: Any) -> Any:
+        """A copy by a real ufunc, which checks `out`, `where`, `casting`, and what it casts to."""
         try:
-            return np.positive(value, out=out, **kwargs)
+            return np.positive(value, **kwargs)
         except TypeError as error:
             raise TypeError(str(error).replace("positive", self.__name__)) from None
 
+    def _loop(self, arrays: list[Any], dtype: Any, casting: Any) -> tuple[np.dtype, list[Any]]:
+        """The dtype that a ufunc would compute in, and the arrays cast to it, as float64."""
+        kind = result_dtype(self.__name__, arrays)
+        if dtype is not None:
+            kind = np.dtype(dtype)
+            if kind.char not in "efd" or not kind.isnative:
+                raise TypeError(
+                    f"{self.__name__}: dtype {kind} is not supported; use float16, float32 or float64"
+                )
+        loop = []
+        for a in arrays:
+            exact = a.dtype.char in _EXACT and kind == np.float64  # a loop of its own, so nothing is cast
+            if a.dtype != kind and not exact:
+                a = self._positive(a, dtype=kind, casting=casting)
+            loop.append(np.asarray(a if a.dtype == np.float64 else np.positive(a, dtype=np.float64)))
+        return kind, loop
+
+    def _finish(
+        self, values: list[Any], inputs: tuple[Any, ...], outputs: tuple[Any, ...], subok: bool, kwargs: Any
+    ) -> Any:
+        """The values in `outputs`, in new arrays, or as the inputs' subclass has them."""
+        if len(values) > 1:
+            for v, o in zip(values, outputs):  # all are checked before any is written
+                if o is not None:
+                    self._positive(v, out=np.empty_like(o) if o.flags.writeable else o, **kwargs)
+        wrapper = max(
+            (a for a in map(np.asanyarray, inputs) if type(a) is not np.ndarray),
+            key=lambda a: a.__array_priority__,
+            default=None,
+        )
+        results: list[Any] = []
+        for v, o in zip(values, outputs):
+            result = self._positive(v, out=o, **kwargs)
+            if o is None and wrapper is not None and subok:
+                result = wrapper.__array_wrap__(np.asarray(result), (self, inputs, len(results)))
+            results.append(result)
+        return results[0] if self.nout == 1 else tuple(results)
+
 
 class UFunc(_Duck):
-    """An elementwise `function` of float64 arrays, returning `nout` arrays, as a ufunc.
+    """An elementwise `function` as a ufunc: of float64 arrays, to `nout` arrays of their common shape.
 
-    The first `nin` - `nparams` inputs decide the result's dtype; parameters do not.
+    The first input decides the result's dtype; the others are parameters, which do not.
     """
 
-    def __init__(
-        self, name: str, nin: int, nout: int, nparams: int, function: Callable[..., Any]
-    ) -> None:
-        super().__init__(name, nin, nout, function)
-        self._nparams = nparams
-
     def __call__(
-        self, *args: Any, out: Any = None, where: Any = True, dtype: Any = None,
-        casting: Any = "same_kind", order: str = "K", subok: bool = True,
+        self,
+        *args: Any,
+        out: Any = None,
+        where: Any = True,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        order: Any = "K",
+        subok: bool = True,
     ) -> Any:
         inputs, outputs = self._split(args, out)
         given = {
@@ -124,41 +163,15 @@ class UFunc(_Duck):
         result = self._override(inputs, outputs, given)
         if result is not NotImplemented:
             return result
-        originals = [np.asanyarray(a) for a in inputs]
-        # Python numbers are weak (NEP 50): they do not decide the dtype beside an array
-        strong = [
-            a
-            for a, i in zip(originals, inputs[: self.nin - self._nparams])
-            if not isinstance(i, (bool, int, float))
-        ]
-        kind = result_dtype(self.__name__, strong or originals[:1])
-        if dtype is not None:
-            kind = result_dtype(self.__name__, [np.dtype(dtype)])
-        arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in originals))
         with np.errstate(all="ignore"):
+            kind, arrays = self._loop([np.asarray(inputs[0])], dtype, casting)
+            arrays += [np.asarray(p, np.float64) for p in inputs[1:]]
             values = self._function(*arrays)
             values = values if isinstance(values, tuple) else (values,)
             values = [np.asarray(v).astype(kind, order=order, copy=False) for v in values]
-        wrapper = max(
-            (a for a in originals if type(a) is not np.ndarray),
-            key=lambda a: a.__array_priority__,
-            default=None,
-        )
-        kwargs = {"where": where, "casting": casting, "order": order}
-        if len(values) > 1 and any(o is not None for o in outputs):
-            for v, o in zip(values, outputs):  # all are checked before any is written
-                if o is not None:
-                    self._store(v, np.empty_like(o) if o.flags.writeable else o, kwargs)
-        results = []
-        for v, o in zip(values, outputs):
-            if o is not None:
-                results.append(self._store(v, o, kwargs))
-            elif wrapper is not None and subok:
-                plain = self._store(v, None, kwargs)
-                results.append(wrapper.__array_wrap__(np.asarray(plain), (self, inputs, len(results))))
-            else:
-                results.append(self._store(v, None, kwargs))
-        return results[0] if self.nout == 1 else tuple(results)
+            return self._finish(
+                values, inputs, outputs, subok, {"where": where, "casting": casting, "order": order}
+            )
 
 
 class RowUFunc(_Duck):
@@ -169,23 +182,26 @@ class RowUFunc(_Duck):
         self.signature = ",".join(["(n)"] * nin) + "->(n)"
 
     def __call__(
-        self, *args: Any, out: Any = None, axis: int = -1, dtype: Any = None,
-        casting: Any = "same_kind", order: str = "K",
+        self,
+        *args: Any,
+        out: Any = None,
+        axis: int = -1,
+        dtype: Any = None,
+        casting: Any = "same_kind",
+        order: Any = "K",
     ) -> Any:
         inputs, outputs = self._split(args, out)
         given = {"axis": axis} | ({} if dtype is None else {"dtype": dtype})
         result = self._override(inputs, outputs, given)
         if result is not NotImplemented:
             return result
-        arrays = [np.asarray(a) for a in inputs]
-        kind = result_dtype(self.__name__, [np.dtype(dtype)] if dtype is not None else arrays)
-        if len({a.shape for a in arrays}) > 1:
-            arrays = list(np.broadcast_arrays(*arrays))
-        rows = [np.moveaxis(np.asarray(a, np.float64), axis, -1) for a in arrays]
-        if rows[0].size == 0:
-            value = np.empty(rows[0].shape)
-        else:
-            with np.errstate(all="ignore"):
-                value = self._function(*rows)
-        value = np.moveaxis(value, -1, axis).astype(kind, order=order, copy=False)
-        return self._store(value, outputs[0], {"casting": casting, "order": order})
+        with np.errstate(all="ignore"):
+            kind, arrays = self._loop([np.asarray(a) for a in inputs], dtype, casting)
+            rows = [np.moveaxis(a, axis, -1) for a in arrays]
+            if len({r.shape[-1] for r in rows}) > 1:
+                raise ValueError(
+                    f"{self.__name__}: operands of shapes {', '.join(str(a.shape) for a in arrays)}"
+                    f" differ along axis {axis}"
+                )
+            value = np.moveaxis(self._function(*rows), -1, axis).astype(kind, order=order, copy=False)
+            return self._finish([value], inputs, outputs, True, {"casting": casting, "order": order})

@@ -256,7 +256,7 @@ def test_alloc_lets_cact_allocate(tmp_path: Any) -> None:
     assert list(tanh["times"]["cact"]) == ["cact.tanh(x)"]
     assert list(tanh["times"]["numpy"]) == ["np.tanh(x)"]
     assert list(tanh["times"]["limit"]) == [_idioms.LIMIT["forward"]]
-    assert list(identity["times"]["numpy"]) == ["x.copy()"]
+    assert list(identity["times"]["numpy"]) == ["np.positive(x)"]
 
 
 def test_interrupt_reports_what_was_measured(

@@ -362,3 +362,9 @@ def test_a_pair_of_callables(engine: str) -> None:
     np.testing.assert_array_equal(f.backward(x, x), [4, 16])
     assert pickle.loads(pickle.dumps(f))(1.0) == 2.0
     assert "forward" not in cact.names()
+
+
+def test_register_takes_numpy_ufuncs() -> None:
+    cact.register("registered_sine", np.sin, np.cos, formula="sin(x)")
+    x = np.linspace(-3, 3, 7)
+    np.testing.assert_array_equal(cact.get("registered_sine").grad(x), np.cos(x))
