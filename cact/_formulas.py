@@ -260,8 +260,8 @@ def gelu_tanh(x):
 )
 def mish(x):
     # With u = e^x, tanh(log(1+u)) = u(u+2)/(u(u+2)+2); above 0 both are divided by u^2.
-    _, k = _halves(x)
-    e = np.exp(-np.abs(x))
+    h, k = _halves(x)
+    e = h * h
     n = np.where(x < 0, e + 2, 1 + 2 * e)
     d = np.where(x < 0, e * (e + 2) + 2, 1 + 2 * e * (1 + e))
     tail = np.where(x < 0, 1.0, e * e) * 4 * np.clip(x, -1e3, 1e3) * (1 + e)  # inf * 0

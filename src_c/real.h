@@ -113,7 +113,7 @@ INLINE num sum(double a, double b) /* exact (Knuth) */
     return (num){s, (a - (s - c)) + (b - c)};
 }
 
-INLINE num big_sum(double a, double b) /* exact for |a| >= |b| or a = 0 (Dekker) */
+INLINE num big_sum(double a, double b) /* exact for |a| >= |b|, a = 0, or a a multiple of ulp(b) (Dekker) */
 {
     double s = a + b;
     return (num){s, b - (s - a)};
@@ -131,7 +131,7 @@ INLINE num add(num a, num b)
     return (num){s.hi, s.lo + (a.lo + b.lo)};
 }
 
-INLINE num add_big(num a, num b) /* |a| >= |b| */
+INLINE num add_big(num a, num b) /* a and b as in big_sum */
 {
     num s = big_sum(a.hi, b.hi);
     return (num){s.hi, s.lo + (a.lo + b.lo)};
