@@ -265,13 +265,21 @@ class Activation(_Caller):
             function = functools.partial(_backend.multiply, label, functions["grad"])
         else:
             function = functions[operation]
+            dtype = kwargs.get("dtype")
+            if dtype is not None and values and isinstance(function, np.ufunc):
+                # NumPy would look for a loop with parameters of that dtype; they stay float64
+                del kwargs["dtype"]
+                kwargs["signature"] = (
+                    (dtype,) * needed + (np.float64,) * len(values) + (dtype,) * function.nout
+                )
         result = self._named(label, function, *inputs, *values, **kwargs)
         return (result, *dparams) if dparams else result
 
     def _named(self, label: str, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call; NumPy's errors about operands do not say whose they are, so say it."""
+        """Call without warnings; NumPy's errors about operands do not say whose they are, so say it."""
         try:
-            return function(*args, **kwargs)
+            with np.errstate(all="ignore"):  # the kernels raise no flag, casts to a narrower out do
+                return function(*args, **kwargs)
         except (TypeError, ValueError) as error:
             if self.name in str(error):
                 raise
@@ -463,6 +471,8 @@ class _Pair:
 
     def __call__(self, x: Any, *params: Any) -> tuple[Any, Any]:
         f, grad = self.pair
+        x = np.asarray(x).view()
+        x.flags.writeable = False  # an own function that works in place must not reach the caller's array
         return f(x, *params), grad(x, *params)
 
 

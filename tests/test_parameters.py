@@ -164,3 +164,29 @@ def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -
     if "negative_slope" in f.params:
         other = f.bind(negative_slope=np.array([[0.1], [0.2]]))
         np.testing.assert_array_equal(copied(other)(BASE), other(BASE))
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "prelu", "elu", "softplus"])
+def test_dtype_with_parameters(name: str, engine: str) -> None:
+    """`dtype` is that of x and the result; parameters stay float64."""
+    f = cact.get(name)
+    for dtype in DTYPES:
+        y = f(BASE, dtype=dtype)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y, f(BASE.astype(dtype)))
+        np.testing.assert_array_equal(f.grad(BASE, dtype=dtype), f.grad(BASE.astype(dtype)))
+
+
+def test_a_narrow_out_raises_no_warning(engine: str) -> None:
+    with np.errstate(all="raise"):
+        out = np.empty(3, np.float16)
+        cact.gelu(np.float32([-5, -12, 6e4]), out=out, casting="same_kind")
+        assert out[2] == np.float16(6e4)
+
+
+def test_a_registered_function_cannot_write_to_x(engine: str) -> None:
+    in_place = cact.get((lambda x: np.add(x, 1, out=x), np.ones_like))
+    x = np.zeros(3)
+    with pytest.raises(ValueError, match="read-only"):
+        in_place(x)
+    assert not x.any()
