@@ -185,14 +185,12 @@ def ufuncs(str name not None):
         made["value_and_grad"] = make_ufunc(
             index, CACT_VALUE_AND_GRAD, f"{name}_value_and_grad", f"See cact.{name}.value_and_grad.")
         if cact_params(index):
-            made["param_grad"] = make_ufunc(
-                index, CACT_PARAM_GRAD, f"{name}_param_grad", "Derivatives with respect to the parameters.")
+            made["param_grad"] = make_ufunc(index, CACT_PARAM_GRAD, f"{name}_param_grad", "df/dparameter.")
     return made
 
 
 # ---------------------------------------------------------------------- fast calls
 cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce, _errstate = numpy.errstate
-
 cdef bint _enabled = True
 
 
@@ -266,7 +264,8 @@ cdef class Caller:
     cdef object _fast_rows(self, cact_op op, object dy, object x, object out, Py_ssize_t axis):
         """Rows along the last axis of plain C-ordered arrays; None where the slow path must decide."""
         cdef char *args[3]
-        cdef Py_ssize_t steps[3], inner[3]
+        cdef Py_ssize_t steps[3]
+        cdef Py_ssize_t inner[3]
         cdef cact_type types[3]
         cdef int k, operands = 2, ndim, failed
         cdef size_t n, rows
@@ -422,39 +421,58 @@ cdef int find(str name) except -1:
     return index
 
 
-cdef int gate(size_t n, size_t m, const void *a, const void *b, size_t size, bint writes) except -1 nogil:
-    """Refuse what a typed memoryview lets through: unequal lengths, misalignment, partial overlap."""
-    cdef uintptr_t p = <uintptr_t>a, q = <uintptr_t>b
-    if n != m:
-        with gil:
-            raise ValueError(f"buffers must have the same length, got {n} and {m}")
-    if p % size or q % size:
-        with gil:
-            raise ValueError("buffers must be aligned to their element size")
-    if writes and n and p != q and p < q + n * size and q < p + n * size:
-        with gil:
-            raise ValueError("buffers overlap without being the same")
-    return 0
+ctypedef fused real:
+    float
+    double
+
+cdef struct Buffer:
+    char *data  # NULL: empty, or not there
+    size_t n
 
 
-cdef void run(int kernel, cact_op op, cact_type own, size_t n, const void *dy, const void *x,
-              const double *params, void *out, void *out2) noexcept nogil:
+cdef inline Buffer buffer_of(const real[::1] a) noexcept nogil:
+    cdef Buffer b
+    b.n = a.shape[0]
+    b.data = <char *>&a[0] if b.n else NULL
+    return b
+
+
+cdef bint overlap(Buffer a, Buffer b, size_t size) noexcept nogil:
+    cdef uintptr_t p = <uintptr_t>a.data, q = <uintptr_t>b.data
+    return a.n > 0 and b.n > 0 and p < q + b.n * size and q < p + a.n * size
+
+
+cdef int launch(int kernel, cact_op op, cact_type own, const double *params, int inputs, int outputs,
+                Buffer *buffers) except -1 nogil:
+    """Refuse what typed memoryviews let through (lengths, misalignment, partial overlap), then run."""
     cdef char *args[MAX_OPERANDS]
     cdef Py_ssize_t steps[MAX_OPERANDS]
     cdef cact_type types[MAX_OPERANDS]
-    cdef int k = 0, i
+    cdef int i, j, k = 0, nparams = cact_params(kernel)
     cdef Py_ssize_t size = 4 if own == CACT_FLOAT else 8
-    if dy != NULL:
-        args[k], steps[k], types[k] = <char *>dy, size, own
-        k += 1
-    args[k], steps[k], types[k] = <char *>x, size, own
-    k += 1
-    for i in range(cact_params(kernel)):
-        args[k], steps[k], types[k] = <char *>&params[i], 0, CACT_DOUBLE
-        k += 1
-    args[k], steps[k], types[k] = <char *>out, size, own
-    args[k + 1], steps[k + 1], types[k + 1] = <char *>out2, size, own
-    cact_run(kernel, op, n, args, steps, types)
+    for i in range(inputs + outputs):
+        if buffers[i].n != buffers[0].n:
+            with gil:
+                raise ValueError(f"buffers must have the same length, got {buffers[0].n} and {buffers[i].n}")
+        if <uintptr_t>buffers[i].data % size:
+            with gil:
+                raise ValueError("buffers must be aligned to their element size")
+        for j in range(inputs, i):
+            if overlap(buffers[i], buffers[j], size):
+                with gil:
+                    raise ValueError("the two outputs overlap")
+        for j in range(inputs, inputs + outputs):
+            if i < inputs and buffers[i].data != buffers[j].data and overlap(buffers[i], buffers[j], size):
+                with gil:
+                    raise ValueError("buffers overlap without being the same")
+    for i in range(inputs + nparams + outputs):
+        if inputs <= i < inputs + nparams:
+            args[i], steps[i], types[i] = <char *>&params[i - inputs], 0, CACT_DOUBLE
+        else:
+            args[i], steps[i], types[i] = buffers[k].data, size, own
+            k += 1
+    cact_run(kernel, op, buffers[0].n, args, steps, types)
+    return 0
 
 
 cdef class Kernel:
@@ -512,70 +530,33 @@ cdef class Kernel:
                 raise TypeError(f"{self.__name__}: a {type(first).__name__} is no buffer") from None
         try:
             if single:
-                self._float(buffers, values)
+                self._run[float](buffers, values, NULL)
             else:
-                self._double(buffers, values)
+                self._run[double](buffers, values, NULL)
         except (ValueError, BufferError) as error:
             raise ValueError(f"{self.__name__}: {error}") from None
         except TypeError as error:
             raise TypeError(f"{self.__name__}: {error}") from None
 
-    cdef int _float(self, tuple buffers, double *values) except -1:
-        cdef const float[::1] x = buffers[self._inputs - 1], dy
-        cdef float[::1] y = buffers[self._inputs], g
-        cdef size_t n = x.shape[0]
-        cdef const void *first = NULL
-        cdef void *last = NULL
-        if n == 0:
-            return gate(n, y.shape[0], NULL, NULL, 4, False)
-        gate(n, y.shape[0], &x[0], &y[0] if y.shape[0] else NULL, 4, True)
-        if self._inputs == 2:
-            dy = buffers[0]
-            gate(n, dy.shape[0], &x[0], &dy[0] if dy.shape[0] else NULL, 4, False)
-            gate(n, n, &dy[0], &y[0], 4, True)
-            first = &dy[0]
-        if self._outputs == 2:
-            g = buffers[2]
-            gate(n, g.shape[0], &x[0], &g[0] if g.shape[0] else NULL, 4, True)
-            gate(n, n, &y[0], &g[0], 4, True)
-            if &y[0] == &g[0]:
-                raise ValueError("the two outputs are the same buffer")
-            last = &g[0]
+    cdef int _run(self, tuple buffers, double *values, real *kind) except -1:
+        cdef const real[::1] reads
+        cdef real[::1] writes
+        cdef Buffer all[4]
+        cdef int i
+        for i in range(self._inputs):
+            reads = buffers[i]
+            all[i] = buffer_of(reads)
+        for i in range(self._inputs, self._inputs + self._outputs):
+            writes = buffers[i]
+            all[i].n = writes.shape[0]
+            all[i].data = <char *>&writes[0] if all[i].n else NULL
         with nogil:
-            run(self._kernel, self._op, CACT_FLOAT, n, first, &x[0], values, &y[0], last)
-        return 0
-
-    cdef int _double(self, tuple buffers, double *values) except -1:
-        cdef const double[::1] x = buffers[self._inputs - 1], dy
-        cdef double[::1] y = buffers[self._inputs], g
-        cdef size_t n = x.shape[0]
-        cdef const void *first = NULL
-        cdef void *last = NULL
-        if n == 0:
-            return gate(n, y.shape[0], NULL, NULL, 8, False)
-        gate(n, y.shape[0], &x[0], &y[0] if y.shape[0] else NULL, 8, True)
-        if self._inputs == 2:
-            dy = buffers[0]
-            gate(n, dy.shape[0], &x[0], &dy[0] if dy.shape[0] else NULL, 8, False)
-            gate(n, n, &dy[0], &y[0], 8, True)
-            first = &dy[0]
-        if self._outputs == 2:
-            g = buffers[2]
-            gate(n, g.shape[0], &x[0], &g[0] if g.shape[0] else NULL, 8, True)
-            gate(n, n, &y[0], &g[0], 8, True)
-            if &y[0] == &g[0]:
-                raise ValueError("the two outputs are the same buffer")
-            last = &g[0]
-        with nogil:
-            run(self._kernel, self._op, CACT_DOUBLE, n, first, &x[0], values, &y[0], last)
+            launch(self._kernel, self._op, CACT_FLOAT if real is float else CACT_DOUBLE, values,
+                   self._inputs, self._outputs, all)
         return 0
 
 
-cdef double *defaults_of(int kernel) noexcept nogil:
-    """The default parameters, as `set_defaults` left them."""
-    return &_defaults[kernel * CACT_MAX_PARAMS]
-
-
+# ---------------------------------------------------------------------- for cimport
 cdef double *_defaults = <double *>PyMem_Malloc(cact_count() * CACT_MAX_PARAMS * sizeof(double))
 
 
@@ -585,47 +566,36 @@ def set_defaults(str name not None, tuple values):
         _defaults[<int>_index[name] * CACT_MAX_PARAMS + <int>i] = v
 
 
+cdef int on_defaults(int kernel, cact_op op, const real[::1] dy, const real[::1] x, real[::1] out) except -1 nogil:
+    """`launch` with the default parameters; dy is x where there is none."""
+    cdef Buffer all[3]
+    cdef int inputs = 2 if op == CACT_BACKWARD else 1
+    all[0], all[inputs - 1] = buffer_of(dy), buffer_of(x)
+    all[inputs].n = out.shape[0]
+    all[inputs].data = <char *>&out[0] if out.shape[0] else NULL
+    return launch(kernel, op, CACT_FLOAT if real is float else CACT_DOUBLE,
+                  &_defaults[kernel * CACT_MAX_PARAMS], inputs, 1, all)
+
+
 cdef int forward_float(int kernel, const float[::1] x, float[::1] y) except -1 nogil:
-    """y = f(x)."""
-    gate(x.shape[0], y.shape[0], &x[0], &y[0], sizeof(float), True)
-    run(kernel, CACT_FORWARD, CACT_FLOAT, x.shape[0], NULL, &x[0], defaults_of(kernel), &y[0], NULL)
-    return 0
-
-
-cdef int grad_float(int kernel, const float[::1] x, float[::1] g) except -1 nogil:
-    """g = f'(x)."""
-    gate(x.shape[0], g.shape[0], &x[0], &g[0], sizeof(float), True)
-    run(kernel, CACT_GRAD, CACT_FLOAT, x.shape[0], NULL, &x[0], defaults_of(kernel), &g[0], NULL)
-    return 0
-
-
-cdef int backward_float(int kernel, const float[::1] dy, const float[::1] x, float[::1] dx) except -1 nogil:
-    """dx = dy f'(x)."""
-    gate(x.shape[0], dy.shape[0], &x[0], &dy[0], sizeof(float), False)
-    gate(x.shape[0], dx.shape[0], &x[0], &dx[0], sizeof(float), True)
-    gate(x.shape[0], dx.shape[0], &dy[0], &dx[0], sizeof(float), True)
-    run(kernel, CACT_BACKWARD, CACT_FLOAT, x.shape[0], &dy[0], &x[0], defaults_of(kernel), &dx[0], NULL)
-    return 0
+    return on_defaults(kernel, CACT_FORWARD, x, x, y)
 
 
 cdef int forward_double(int kernel, const double[::1] x, double[::1] y) except -1 nogil:
-    """y = f(x)."""
-    gate(x.shape[0], y.shape[0], &x[0], &y[0], sizeof(double), True)
-    run(kernel, CACT_FORWARD, CACT_DOUBLE, x.shape[0], NULL, &x[0], defaults_of(kernel), &y[0], NULL)
-    return 0
+    return on_defaults(kernel, CACT_FORWARD, x, x, y)
+
+
+cdef int grad_float(int kernel, const float[::1] x, float[::1] g) except -1 nogil:
+    return on_defaults(kernel, CACT_GRAD, x, x, g)
 
 
 cdef int grad_double(int kernel, const double[::1] x, double[::1] g) except -1 nogil:
-    """g = f'(x)."""
-    gate(x.shape[0], g.shape[0], &x[0], &g[0], sizeof(double), True)
-    run(kernel, CACT_GRAD, CACT_DOUBLE, x.shape[0], NULL, &x[0], defaults_of(kernel), &g[0], NULL)
-    return 0
+    return on_defaults(kernel, CACT_GRAD, x, x, g)
+
+
+cdef int backward_float(int kernel, const float[::1] dy, const float[::1] x, float[::1] dx) except -1 nogil:
+    return on_defaults(kernel, CACT_BACKWARD, dy, x, dx)
 
 
 cdef int backward_double(int kernel, const double[::1] dy, const double[::1] x, double[::1] dx) except -1 nogil:
-    """dx = dy f'(x)."""
-    gate(x.shape[0], dy.shape[0], &x[0], &dy[0], sizeof(double), False)
-    gate(x.shape[0], dx.shape[0], &x[0], &dx[0], sizeof(double), True)
-    gate(x.shape[0], dx.shape[0], &dy[0], &dx[0], sizeof(double), True)
-    run(kernel, CACT_BACKWARD, CACT_DOUBLE, x.shape[0], &dy[0], &x[0], defaults_of(kernel), &dx[0], NULL)
-    return 0
+    return on_defaults(kernel, CACT_BACKWARD, dy, x, dx)
