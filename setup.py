@@ -53,6 +53,8 @@ class BuildKernels(build_ext):
         check_inventory()
         why_not = self.obstacle()
         if why_not:
+            for path in (self.get_ext_fullpath("cact._kernels"), *Path("cact").glob("_kernels*.so")):
+                Path(path).unlink(missing_ok=True)  # of a former build: it may be of other sources
             self.warn(f"cact is installed without its C kernels and will run on NumPy: {why_not}")
             self.extensions.clear()
             return
@@ -70,10 +72,17 @@ class BuildKernels(build_ext):
         with tempfile.TemporaryDirectory() as folder:
             probe = Path(folder, "probe.c")
             probe.write_text("#include <Python.h>\nint main(void) { return 0; }\n")
-            try:
-                self.compiler.compile([str(probe)], output_dir=folder, include_dirs=self.include_dirs)
-            except (CCompilerError, ExecError, PlatformError, OSError) as error:
-                return f"no working C compiler ({error})"
+            for flags in ([], *(FLAGS + f for f in ISAS[machine].values())):
+                try:
+                    self.compiler.compile(
+                        [str(probe)],
+                        output_dir=folder,
+                        include_dirs=self.include_dirs,
+                        extra_postargs=flags,
+                    )
+                except (CCompilerError, ExecError, PlatformError, OSError) as error:
+                    what = f"the C compiler does not take {flags[-1]}" if flags else "no working C compiler"
+                    return f"{what} ({error})"
         return None
 
     def build_extension(self, ext):

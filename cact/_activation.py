@@ -392,7 +392,7 @@ def _sum_to(a: Any, shape: tuple[int, ...]) -> Any:
     axes = tuple(range(lead)) + tuple(
         lead + i for i, n in enumerate(shape) if n == 1 and a.shape[lead + i] != 1
     )
-    return np.add.reduce(a, axis=axes).reshape(shape) if axes else a
+    return np.add.reduce(a, axis=axes, dtype=np.float64).astype(a.dtype).reshape(shape) if axes else a
 
 
 def _docstring(record: Record) -> str:

@@ -119,7 +119,7 @@ def prelu(x, weight=0.25):
 )
 def elu(x, alpha=1.0):
     _, k = _halves(x)
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))), np.where(x > 0, 1.0, alpha * k * k)
+    return np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0.0))), np.where(x > 0, 1.0, alpha * k * k)
 
 
 _SELU_SCALE = 1.0507009873554804934193349852946
@@ -139,7 +139,7 @@ _SELU_SCALE_ALPHA = 1.7580993408473768599402175208123
 def selu(x):
     z = np.minimum(x, 0.0)
     return (
-        np.where(x > 0, _SELU_SCALE * x, _SELU_SCALE_ALPHA * np.expm1(z)),
+        np.where(x >= 0, _SELU_SCALE * x, _SELU_SCALE_ALPHA * np.expm1(z)),
         np.where(x > 0, _SELU_SCALE, _SELU_SCALE_ALPHA * np.exp(z)),
     )
 
@@ -228,7 +228,8 @@ def gelu(x):
     t = np.minimum(np.abs(x), 40.0)
     h, m = _normal_tail(t)
     left = h * (m - t / np.sqrt(2 * np.pi)) * h
-    return np.maximum(x, 0.0) - h * (t * m) * h, np.where(x < 0, left, 1 - left)
+    f = np.copysign(np.maximum(x, 0.0) - h * (t * m) * h, x)
+    return f, np.where(x < 0, left, 1 - left)
 
 
 @activation(

@@ -7,7 +7,6 @@ Nothing here names an activation: `inventory` lists what the C table holds.
 
 cimport numpy as cnp
 import numpy
-from cpython.exc cimport PyErr_NoMemory
 from cpython.mem cimport PyMem_Malloc
 from libc.stdint cimport uintptr_t
 
@@ -46,6 +45,7 @@ cdef extern from *:
 
 cdef extern from *:
     const char *CYTHON_ABI
+    void PyErr_NoMemory() noexcept  # only sets the error: NumPy raises it after the loop
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, void *, bint)
@@ -191,6 +191,7 @@ def ufuncs(str name not None):
 
 # ---------------------------------------------------------------------- fast calls
 cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce, _errstate = numpy.errstate
+cdef object _double = numpy.float64
 cdef bint _enabled = True
 
 
@@ -400,7 +401,7 @@ cdef class Caller:
         if part is None or not simple(dy) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x):
             return None
         with _errstate(all="ignore"):  # before `out`, which may be x or dy, is written
-            total = _add_all(_multiply(dy, part, part), None)
+            total = part.dtype.type(_add_all(_multiply(dy, part, part), None, _double))
         dx = self._fast(CACT_BACKWARD, dy, x, out)
         return None if dx is None else (dx, total)
 

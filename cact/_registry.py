@@ -21,7 +21,8 @@ __all__ = ["RECORDS", "Record", "activation", "canonical", "find"]
 #: What a parameter may be, by name of the domain: (test of an array, words for the error).
 DOMAINS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (np.isfinite, "finite"),
-    "positive": (lambda v: np.isfinite(v) & (v > 0), "finite and greater than 0"),
+    # not smaller, so that the kernels' 1500/v is finite
+    "positive": (lambda v: np.isfinite(v) & (v >= 1e-300), "finite and at least 1e-300"),
 }
 
 

@@ -56,7 +56,7 @@ static const isa isas[] = {{"aarch64", supports_neon, {cact_neon_32, cact_neon_6
 #error "no kernels for this architecture: the NumPy backend serves it"
 #endif
 
-static const isa *selected;
+static const isa *_Atomic selected;
 
 static const isa *best(void)
 {

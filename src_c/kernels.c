@@ -16,7 +16,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 {
     logistic l = logistic_(v);
     return (dual){
-        .f = x > y ? (double)x : rounded(times(l.s, y)) * l.s_tail,
+        .f = x > y ? (double)x : __builtin_copysign(rounded(times(l.s, y)) * l.s_tail, x),
         .df = rounded(add(l.s, mul(w, mul(l.s, l.c)))) * l.s_tail,
     };
 }

@@ -212,7 +212,7 @@ INLINE double scaled(real x, double hi, double lo)
 }
 
 /* a x, rounded once but for results next to the subnormals (0.84 ULP); 0 times inf is 0.  In
- * float32 for every usual a: a = hi + lo, both floats.  (Choosing depends on a alone, so it leaves the loop.) */
+ * float32 for every usual a: a = hi + lo, both floats (the test, on a alone, leaves the loop). */
 INLINE real proportional(real x, double a)
 {
     const double exact_ = x * a;
@@ -231,7 +231,7 @@ INLINE real proportional(real x, double a)
 #define FARTHEST 1500.0
 
 /* ------------------------------------------------------------------ exponential */
-/* e^z - 1 = p 2^k + (2^k - 1), p = e^r - 1, |r| <= ln(2)/2, for -1300 <= z <= 700. */
+/* e^z - 1 = p 2^k + (2^k - 1), p = e^r - 1, |r| <= ln(2)/2, for -1600 <= z <= 700. */
 typedef struct {
     num p;
     double k; /* + ROUNDER */
@@ -293,7 +293,7 @@ INLINE exponential exp_far(num z) /* z >= -FARTHEST */
     return (exponential){scale(one_plus(e.p), pow2(k)), pow2_of_difference(j, k), pow2_of_difference(e.k, j)};
 }
 
-INLINE exponential exp_(num z) /* z >= -FAR */
+INLINE exponential exp_(num z) /* -1200 <= z (float: -300) */
 {
     reduced e = reduce(z);
     num m = one_plus(e.p);
@@ -312,7 +312,7 @@ typedef struct {
     double s_tail, c_tail;
 } logistic;
 
-INLINE logistic logistic_(num v) /* |v| <= FAR */
+INLINE logistic logistic_(num v) /* |v| <= 1200 (float: 300) */
 {
 #if CACT_REAL == 32
     double e = exp_(-v).value, s = 1 / (1 + e); /* a double has the range for both signs */

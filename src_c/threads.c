@@ -7,9 +7,9 @@
 #define _GNU_SOURCE
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
+#include <stdint.h>
 
 #include "threads.h"
 
@@ -29,8 +29,29 @@ static struct {
     cact_piece *piece;
     void *context;
     size_t n, grain;
+    uint64_t control; /* the caller's rounding and flush-to-zero modes: all of a job in one mode */
     atomic_size_t next;
 } job;
+
+static uint64_t get_control(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_stmxcsr();
+#else
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    return control;
+#endif
+}
+
+static void set_control(uint64_t control)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((unsigned)control);
+#else
+    __asm__ volatile("msr fpcr, %0" : : "r"(control));
+#endif
+}
 
 static inline void relax(void)
 {
@@ -63,6 +84,7 @@ static void *worker(void *argument)
             pthread_cond_wait(&wake, &lock);
         seen = atomic_load(&generation);
         joined++;
+        set_control(job.control);
         pthread_mutex_unlock(&lock);
         work();
         pthread_mutex_lock(&lock);
@@ -95,12 +117,17 @@ static void start(int count)
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, 256 * 1024 > PTHREAD_STACK_MIN ? 256 * 1024 : PTHREAD_STACK_MIN);
+    /* Signals are for the program's own threads: a worker must not take one that they wait for. */
+    sigset_t every, former;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &former);
     while (started < count) {
         pthread_t thread;
         if (pthread_create(&thread, &attributes, worker, (void *)(size_t)started))
             break;
         started++;
     }
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
     pthread_attr_destroy(&attributes);
 }
 
@@ -116,7 +143,7 @@ void cact_parallel(size_t n, size_t grain, cact_piece *piece, void *context)
     }
     start(threads - 1);
     pthread_mutex_lock(&lock);
-    job.piece = piece, job.context = context, job.n = n, job.grain = grain;
+    job.piece = piece, job.context = context, job.n = n, job.grain = grain, job.control = get_control();
     atomic_store(&job.next, 0);
     open_to = threads - 1;
     atomic_fetch_add(&generation, 1);

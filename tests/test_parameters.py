@@ -190,3 +190,11 @@ def test_a_registered_function_cannot_write_to_x(engine: str) -> None:
     with pytest.raises(ValueError, match="read-only"):
         in_place(x)
     assert not x.any()
+
+
+def test_parameter_gradients_are_summed_exactly(engine: str) -> None:
+    """2^24 + 2 ones in float32: a float32 accumulator stops at 2^24."""
+    x = -np.ones((2**24 + 2, 1), np.float32)
+    dy = np.ones_like(x)
+    assert cact.prelu.backward(dy, x, np.array([0.25]))[1].tolist() == [-(2**24 + 2)]
+    assert cact.prelu.backward(dy, x)[1] == -(2**24 + 2)

@@ -1,6 +1,7 @@
 """Threads change no bit, survive a fork, and are set as documented."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,11 @@ import cact
 
 N = 300_001  # well above where the pool starts to be used
 needs_c = pytest.mark.skipif(cact.info()["isa"] is None, reason="the NumPy backend has no threads")
+
+
+def same_bits(a, b):
+    assert a.dtype == b.dtype
+    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def test_same_bits_for_any_number(name):
                 )
         for other in results[1:]:
             for a, b in zip(results[0], other):
-                np.testing.assert_array_equal(a, b)
+                same_bits(a, b)
 
 
 @needs_c
@@ -49,7 +55,7 @@ def test_rows_same_bits():
             results.append((y, cact.softmax.backward(x, y)))
     for other in results[1:]:
         for a, b in zip(results[0], other):
-            np.testing.assert_array_equal(a, b)
+            same_bits(a, b)
 
 
 @needs_c
@@ -60,7 +66,11 @@ def test_a_forked_child_computes(x):
         wanted = cact.gelu(x)  # the pool is running now
         child = os.fork()
         if child == 0:
-            os._exit(0 if np.array_equal(cact.gelu(x), wanted) else 1)
+            try:
+                signal.alarm(60)  # a deadlock is a failure, not a hang
+                os._exit(0 if np.array_equal(cact.gelu(x), wanted) else 1)
+            finally:
+                os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
         np.testing.assert_array_equal(cact.gelu(x), wanted)
 
@@ -129,3 +139,34 @@ def test_bad_environment():
     env = os.environ | {"CACT_NUM_THREADS": "many"}
     done = subprocess.run([sys.executable, "-c", "import cact"], env=env, capture_output=True, text=True)
     assert "ImportError: CACT_NUM_THREADS must be an integer of at least 1, got 'many'" in done.stderr
+
+
+@needs_c
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks on this system")
+def test_workers_take_no_signal():
+    """A program that blocks a signal and waits for it gets it, though the pool started before."""
+    code = (
+        "import os, signal, numpy as np, cact\n"
+        "cact.set_num_threads(4); cact.gelu(np.ones(1 << 20))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print(signal.sigtimedwait({signal.SIGTERM}, 20).si_signo == signal.SIGTERM)\n"
+    )
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's own workers take signals
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "True", (done.returncode, done.stderr)
+
+
+@needs_c
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's")
+def test_rows_without_memory_raise():
+    code = (
+        "import resource, numpy as np, cact\n"
+        "x = np.zeros(40_000_000, np.float16); y = np.empty_like(x)\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (50 << 20),) * 2)\n"
+        "try: cact.softmax(x, out=y)\n"
+        "except MemoryError: print('MemoryError')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "MemoryError", done.stderr

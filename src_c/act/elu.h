@@ -10,7 +10,7 @@ ACTIVATION(elu)
     const num f = times(add_big(big_sum(-1, s), scale(e.p, s)), p[0]); /* 2^k - 1 is 0 or the larger */
     const exponential ex = exp_far(z);
     return (dual){
-        .f = x > 0 ? x : rounded(f),
+        .f = x >= 0 ? x : rounded(f),
         .df = x > 0 ? 1 : rounded(times(ex.value, p[0])) * ex.tail * ex.far_tail,
     };
 }

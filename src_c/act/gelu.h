@@ -17,7 +17,7 @@ ACTIVATION(gelu)
     double f = x < 0 ? -rounded(tail) * e.tail : rounded(sub(exact(t), tail));
     double df = x < 0 ? rounded(l) * e.tail : rounded(sub(exact(1), l));
     return (dual){
-        .f = x > t ? (double)x : f,
+        .f = x > t ? (double)x : __builtin_copysign(f, x),
         .df = beside_root(x, df, -0x1.80ead197f00b4p-1, 0x1.13e74c58cada8p-56, 0x1.b9d98fa5a3215p-2,
                           0x1.f7c1a23190c7cp-56, c),
     };

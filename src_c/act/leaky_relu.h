@@ -3,7 +3,7 @@
 #ifdef BODIES
 ACTIVATION(leaky_relu)
 {
-    return (dual){.f = x > 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0]};
+    return (dual){.f = x >= 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0]};
 }
 #endif
 ROW(leaky_relu, 1, LIGHT)

@@ -17,7 +17,7 @@ ACTIVATION(mish)
     num g = times(mul(mul(u, add(u, exact(1))), mul(r, r)), 4 * y);
     double df = rounded(add(t, g)) * e.tail;
     return (dual){
-        .f = x > 45 ? (double)x : rounded(times(t, y)) * e.tail,
+        .f = x > 45 ? (double)x : __builtin_copysign(rounded(times(t, y)) * e.tail, x),
         .df = beside_root(x, df, -0x1.31432c0d12d84p+0, -0x1.bf319154da210p-55, 0x1.115acb42500bbp-2,
                           0x1.1ad72de557d4cp-56, c),
     };

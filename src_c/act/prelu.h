@@ -3,7 +3,7 @@
 #ifdef BODIES
 ACTIVATION(prelu)
 {
-    return (dual){.f = x > 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0], .dp = {x < 0 ? x : 0}};
+    return (dual){.f = x >= 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0], .dp = {x < 0 ? x : 0}};
 }
 #endif
 ROW(prelu, 1, LIGHT)

@@ -12,7 +12,7 @@ ACTIVATION(selu)
     const num f = mul(add_big(big_sum(-1, s), scale(e.p, s)), la); /* 2^k - 1 is 0 or the larger */
     const exponential ex = exp_(z);
     return (dual){
-        .f = x > 0 ? scaled(x, l, l_low) : rounded(f),
+        .f = x >= 0 ? scaled(x, l, l_low) : rounded(f),
         .df = x > 0 ? l : rounded(mul(ex.value, la)) * ex.tail,
     };
 }

@@ -1,5 +1,5 @@
 /* softplus(x) = log(1 + e^{bx})/b = max(x, 0) + log(1 + E)/b, E = e^-|bx|;  f' = sigmoid(bx)
- * b > 0; b x is kept to its last bit, or E would lose as many bits as bx has. */
+ * b >= 1e-300, so that 1500/b is finite; b x is kept to its last bit, or E would lose as many bits as bx has. */
 #ifdef BODIES
 ACTIVATION(softplus)
 {

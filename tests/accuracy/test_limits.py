@@ -150,3 +150,19 @@ def test_odd_functions_keep_the_sign_of_zero(name: str, engine: str) -> None:
         y = cact.get(name)(np.array([0.0, -0.0] * 20, dtype))
         assert np.signbit(y).tolist() == [False, True] * 20
         assert (y == 0).all()
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if cact.get(n)(0.0) == 0 and n != "relu"])
+def test_zero_keeps_its_sign(name: str, engine: str) -> None:
+    """f(-0.0) is -0.0 in every dtype where f(0) = 0 and f' > 0 there, or at any slope from the left."""
+    for dtype in (np.float16, np.float32, np.float64):
+        y = cact.get(name)(np.array([-0.0, 0.0], dtype))
+        assert np.signbit(y).tolist() == [True, False], (name, dtype, y)
+
+
+@pytest.mark.parametrize("beta", [1e-300, 1e-290, 1e300])
+def test_softplus_at_infinity_with_extreme_beta(beta: float, engine: str) -> None:
+    for dtype in (np.float32, np.float64):
+        x = np.array([-np.inf, np.inf], dtype)
+        assert cact.softplus(x, beta=beta).tolist() == [0, np.inf]
+        assert cact.softplus.grad(x, beta=beta).tolist() == [0, 1]
