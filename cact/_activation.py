@@ -244,6 +244,9 @@ class Activation(_Caller):
                 f"{label}: {len(args)} positional arguments given, at most {len(args) - len(rest) + 1} taken"
             )
         if rest:
+            if params and isinstance(rest[0], (int, float)):
+                key = next(iter(params))
+                raise TypeError(f"{label}: parameters are keywords, write {key}={rest[0]!r}")
             if kwargs.get("out") is not None:
                 raise TypeError(f"{label}: 'out' given twice")
             kwargs["out"] = rest[0]

@@ -328,13 +328,16 @@ def _groups(summary: list[Summary], repeats: int) -> list[tuple[str, list[Summar
                 summary,
             )
         ]
-    members = {g: [m for m in summary if m.group == g] for g in _stats.GROUPS}
+    lost = [m for m in summary if m.diverged == repeats]
+    members = {g: [m for m in summary if m.group == g and m not in lost] for g in _stats.GROUPS}
     n = len(members["within"])
     if n > 1:
         within = (
             f"Within seed noise of the best: {repeats} repeats cannot tell these {n} apart"
             " (catalogue order, no ranking)"
         )
+    elif lost and not members["unsettled"] and not members["worse"]:
+        within = "The only one that did not diverge"
     elif members["unsettled"]:
         within = "Highest mean"
     else:
@@ -344,7 +347,8 @@ def _groups(summary: list[Summary], repeats: int) -> list[tuple[str, list[Summar
         "unsettled": f"Unsettled: a lower mean, but too erratic for {repeats} repeats to tell",
         "worse": "Worse than the best by more than seed noise",
     }
-    return [(words[g], members[g]) for g in _stats.GROUPS if members[g]]
+    told = [(words[g], members[g]) for g in _stats.GROUPS if members[g]]
+    return told + ([("Diverged in every repeat: counted as chance", lost)] if lost else [])
 
 
 def _cells(m: Summary, repeats: int) -> str:

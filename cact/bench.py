@@ -1,6 +1,6 @@
 """``cact bench``: each function and derivative against idiomatic NumPy, SciPy and torch.
 
-What is timed are whole calls through the public Python API, one thread, inputs drawn from
+What is timed are whole calls through the public Python API, inputs drawn from
 normal(0, 2).  A *cell* is one function, operation, dtype and number of elements.  Its
 contenders (cact, every idiom of `_idioms`, and the copy of the same bytes as the limit) are
 interleaved: in each round each of them runs once, a batch of calls of about 2 ms, in an
@@ -475,7 +475,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cact bench",
         description="Time each activation and derivative against idiomatic NumPy (SciPy, torch): "
-        "interleaved, one thread, as ratios; above 1 cact is faster.",
+        "interleaved, as ratios; above 1 cact is faster.",
     )
     add = parser.add_argument
     names, operations = _list_of(_function), _list_of(_one_of(OPERATIONS, "operation"))

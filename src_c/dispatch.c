@@ -225,7 +225,7 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
 /* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
 #define HEAVY_FROM 32768     /* elements: 20 us of work and more */
 #define HEAVY_GRAIN 8192     /* elements */
-#define ROWS_FROM {32768, 131072} /* elements, forward and backward */
+#define ROWS_FROM {32768, 65536} /* elements, forward and backward */
 #define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
 #define LIGHT_GRAIN (1 << 18)
 

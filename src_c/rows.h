@@ -124,16 +124,19 @@ static void softmax_row(size_t n, const void *dy_, const void *x_, void *out_)
     take_last(x, n, (real)-INFINITY, last);
     const double max = maximum(n, x, last);
     shifted_exp(n, x, max, y);
-    shifted_exp(LANES, last, max, last);
+    if (n % LANES)
+        shifted_exp(LANES, last, max, last);
     for (size_t j = n % LANES; j < LANES; j++)
         last[j] = 0; /* the padding, also where max is -inf or NaN */
     const num r = reciprocal(total(y, n, last));
     const size_t whole = n & ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < whole; i++)
         y[i] = (real)rounded(times(r, y[i]));
-    for (int j = 0; j < LANES; j++)
-        last[j] = (real)rounded(times(r, last[j]));
-    put_last(last, n, y);
+    if (n % LANES) {
+        for (int j = 0; j < LANES; j++)
+            last[j] = (real)rounded(times(r, last[j]));
+        put_last(last, n, y);
+    }
 }
 
 /* dx = y (dy - sum of dy y) */
@@ -182,11 +185,15 @@ static __attribute__((noinline)) void times_difference(size_t n, const real *dy,
 static void softmax_row_backward(size_t n, const void *dy_, const void *y_, void *out_)
 {
     const real *dy = dy_, *y = y_;
-    real *dx = out_, last_dy[LANES], last_y[LANES];
-    take_last(dy, n, 0, last_dy);
-    take_last(y, n, 0, last_y);
+    real *dx = out_, last_dy[LANES] = {0}, last_y[LANES] = {0};
+    if (n % LANES) {
+        take_last(dy, n, 0, last_dy);
+        take_last(y, n, 0, last_y);
+    }
     const num d = dot(n, dy, y, last_dy, last_y);
     times_difference(n, dy, d, y, dx);
-    times_difference(LANES, last_dy, d, last_y, last_dy);
-    put_last(last_dy, n, dx);
+    if (n % LANES) {
+        times_difference(LANES, last_dy, d, last_y, last_dy);
+        put_last(last_dy, n, dx);
+    }
 }

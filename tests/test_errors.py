@@ -351,3 +351,10 @@ def test_every_function_names_itself(name: str, engine: str) -> None:
     with pytest.raises(ValueError, match="read-only") as error:
         f(X, out=readonly())
     assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "elu", "softplus"])
+def test_a_positional_parameter_is_explained(name: str, engine: str) -> None:
+    key = next(iter(cact.get(name).params))
+    with pytest.raises(TypeError, match=f"{name}: parameters are keywords, write {key}=0.2"):
+        cact.get(name)(np.ones(3), 0.2)
