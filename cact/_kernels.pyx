@@ -42,8 +42,6 @@ cdef extern from *:
     #endif
     """
     const char *CACT_COMPILER
-
-cdef extern from *:
     const char *CYTHON_ABI
     void PyErr_NoMemory() noexcept  # only sets the error: NumPy raises it after the loop
 
