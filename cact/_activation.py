@@ -224,11 +224,7 @@ class Activation(_Caller):
                 return chosen._apply(operation, args, kwargs)
         needed = 2 if operation == "backward" else 1
         label = self.name if operation == "forward" else f"{self.name}.{operation}"
-        args = tuple(args)
-        for keyword in ("dy", "x")[2 - needed :][len(args) :]:
-            if keyword not in kwargs:
-                raise TypeError(f"{label}: missing argument {keyword!r}")
-            args += (kwargs.pop(keyword),)
+        args = _filled(label, ("dy", "x")[2 - needed :], args, kwargs)
         inputs, rest = args[:needed], args[needed:]
         params = dict(self.params)
         for key in self.learnable:
@@ -250,8 +246,6 @@ class Activation(_Caller):
             if kwargs.get("out") is not None:
                 raise TypeError(f"{label}: 'out' given twice")
             kwargs["out"] = rest[0]
-        if kwargs.get("out", 0) is None:
-            del kwargs["out"]
         functions = self._functions[_backend.active()]
         inputs = tuple(_as_array(label, a) for a in inputs)
         values = tuple(params.values())
@@ -334,11 +328,7 @@ class RowActivation(Activation):
             raise TypeError(f"{label}: the derivative of a function of rows is a matrix; use backward(dy, y)")
         axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
         names = ("x",) if operation == "forward" else ("dy", "y")
-        args = tuple(args)
-        for keyword in names[len(args) :]:
-            if keyword not in kwargs:
-                raise TypeError(f"{label}: missing argument {keyword!r}")
-            args += (kwargs.pop(keyword),)
+        args = _filled(label, names, args, kwargs)
         unknown = kwargs.keys() - {"out", "dtype", "casting", "order"}
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
@@ -347,8 +337,6 @@ class RowActivation(Activation):
             ndim = np.ndim(a)
             if not -ndim <= axis < ndim:
                 raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
-        if kwargs.get("out", 0) is None:
-            del kwargs["out"]
         given = args[len(names)] if len(args) > len(names) else kwargs.get("out")
         shape = np.shape(inputs[0]) if len(inputs) == 1 else np.broadcast_shapes(*map(np.shape, inputs))
         if isinstance(given, np.ndarray) and given.shape != shape:
@@ -362,6 +350,19 @@ _UFUNC_KEYWORDS = {"out", "where", "dtype", "casting", "order", "subok"}
 
 def _listed(names: Any) -> str:
     return ", ".join(repr(n) for n in sorted(names))
+
+
+def _filled(
+    label: str, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, ...]:
+    """`args` with the inputs given as keywords; takes those, and ``out=None``, out of `kwargs`."""
+    for keyword in names[len(args) :]:
+        if keyword not in kwargs:
+            raise TypeError(f"{label}: missing argument {keyword!r}")
+        args += (kwargs.pop(keyword),)
+    if kwargs.get("out", 0) is None:
+        del kwargs["out"]
+    return args
 
 
 def _as_array(label: str, x: Any) -> Any:

@@ -43,7 +43,7 @@ class _NumpyKernel:
     def __init__(self, record: Record, operation: str) -> None:
         self.__name__ = f"{record.name}_{operation}"
         self._record = record
-        self._function = _backend.functions(record)["numpy"][operation]
+        self._function = _backend.numpy_functions(record)[operation]
         self._inputs, self._outputs = (s.count(",") + 1 for s in OPERATIONS[operation].split(";"))
 
     def __repr__(self) -> str:
