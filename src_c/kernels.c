@@ -14,10 +14,10 @@ typedef struct {
 /* x s(v) and its derivative s(v) + w s(v) s(-v), w = x v'; y is x clamped to where v may go. */
 INLINE dual times_sigmoid(real x, double y, num v, num w)
 {
-    logistic l = logistic_(v);
+    const logistic l = logistic_(v);
     return (dual){
-        .f = x > y ? (double)x : __builtin_copysign(rounded(times(l.s, y)) * l.s_tail, x),
-        .df = rounded(add(l.s, mul(w, mul(l.s, l.c)))) * l.s_tail,
+        .f = x > y ? (double)x : __builtin_copysign(rounded_times(l.s, y) * UNSCALED, x),
+        .df = rounded_product(l.s, add(exact(1), mul(w, l.one_minus_s))) * UNSCALED,
     };
 }
 

@@ -72,6 +72,11 @@ INLINE double smaller(double a, double b) /* of two that are not negative */
     int64_t u = (int64_t)to_bits(a), v = (int64_t)to_bits(b);
     return from_bits((uint64_t)(u < v ? u : v));
 }
+INLINE double greater(double a, double b) /* likewise */
+{
+    int64_t u = (int64_t)to_bits(a), v = (int64_t)to_bits(b);
+    return from_bits((uint64_t)(u > v ? u : v));
+}
 INLINE double choose(mask m, double a, double b) { return from_bits((to_bits(a) & m) | (to_bits(b) & ~m)); }
 
 /* ------------------------------------------------------------------ num */
@@ -96,6 +101,8 @@ INLINE num ratio(num a, num b) { return a / b; }
 INLINE num one_plus(num a) { return 1 + a; }
 INLINE num pick(mask m, num a, num b) { return choose(m, a, b); }
 INLINE double rounded(num a) { return a; }
+INLINE double rounded_product(num a, num b) { return a * b; }
+INLINE double rounded_times(num a, double b) { return a * b; }
 
 #else
 
@@ -173,6 +180,8 @@ INLINE num reciprocal(num a)
 
 INLINE num pick(mask m, num a, num b) { return (num){choose(m, a.hi, b.hi), choose(m, a.lo, b.lo)}; }
 INLINE double rounded(num a) { return a.hi + a.lo; }
+INLINE double rounded_product(num a, num b) { return fma_(a.hi, b.hi, fma_(a.hi, b.lo, a.lo * b.hi)); }
+INLINE double rounded_times(num a, double b) { return fma_(a.hi, b, a.lo * b); }
 
 #endif
 
@@ -192,6 +201,27 @@ INLINE real magnitude(real x, real most)
     return x;
 #else
     return smaller(abs_(x), most);
+#endif
+}
+
+/* x between least < 0 and most > 0; -NaN becomes least, NaN most.  As integers, where negative
+ * numbers are the greater unsigned ones. */
+INLINE real between(real x, real least, real most)
+{
+#if CACT_REAL == 32
+    int32_t u, v;
+    uint32_t w, z;
+    memcpy(&u, &x, 4);
+    memcpy(&v, &most, 4);
+    memcpy(&z, &least, 4);
+    w = (uint32_t)(u < v ? u : v);
+    w = w < z ? w : z;
+    memcpy(&x, &w, 4);
+    return x;
+#else
+    const int64_t u = (int64_t)to_bits(x), v = (int64_t)to_bits(most);
+    const uint64_t w = (uint64_t)(u < v ? u : v), z = to_bits(least);
+    return from_bits(w < z ? w : z);
 #endif
 }
 
@@ -260,10 +290,10 @@ INLINE reduced reduce(num z)
 {
     double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
     double r = fma_(-n, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
-    double rl = fma_(-n, LN2_LO, z.lo);
+    double rl = fma_(-n, LN2_LO, z.lo), t = r + rl; /* t where its last bit does not matter */
     /* tools/exp.sollya: r + r^2 Q(r), 2^-62; the rounding of r^2 Q leaves 2^-57.  Even and odd
      * powers apart: the least work for the multipliers, which are what all this waits for. */
-    double s = r * r;
+    double s = t * t;
     double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
     double odd = fma_(0x1.af4ed0866c5f6p-26, s, 0x1.71de01aa5719p-19);
     even = fma_(even, s, 0x1.a01a01ab991c6p-16);
@@ -272,9 +302,8 @@ INLINE reduced reduce(num z)
     odd = fma_(odd, s, 0x1.111111111005p-7);
     even = fma_(even, s, 0x1.5555555555557p-5);
     odd = fma_(odd, s, 0x1.5555555555557p-3);
-    double q = fma_(odd, r, fma_(even, s, 0x1p-1));
-    num p = big_sum(r, s * q);
-    return (reduced){{p.hi, fma_(rl, p.hi, rl) + p.lo}, k};
+    double q = fma_(odd, t, fma_(even, s, 0x1p-1));
+    return (reduced){big_sum(r, fma_(s, q, rl)), k};
 }
 
 #endif
@@ -306,28 +335,29 @@ INLINE exponential exp_(num z) /* -1200 <= z (float: -300) */
 #endif
 }
 
-/* s = sigmoid(v), c = sigmoid(-v) = 1 - s, each with the tail that is applied last. */
+/* s = sigmoid(v) / UNSCALED, clear of the subnormals: UNSCALED is applied last; and 1 - sigmoid(v)
+ * to the same absolute error: as sigmoid(-v) it has its digits for v <= 0 only. */
 typedef struct {
-    num s, c;
-    double s_tail, c_tail;
+    num s, one_minus_s;
 } logistic;
 
-INLINE logistic logistic_(num v) /* |v| <= 1200 (float: 300) */
+#define UNSCALED (sizeof(real) == 4 ? 1 : 0x1p-300)
+#define LOGISTIC_LEFT (sizeof(real) == 4 ? -300.0f : -800.0) /* from there on 0, a factor v included */
+#define LOGISTIC_RIGHT 400.0f
+
+INLINE logistic logistic_(num v) /* -900 <= v <= 500 (float: |v| <= 300) */
 {
 #if CACT_REAL == 32
     double e = exp_(-v).value, s = 1 / (1 + e); /* a double has the range for both signs */
-    return (logistic){s, e * s, 1, 1};
+    return (logistic){s, e * s};
 #else
-    const mask left = is_negative(v.hi);
-    const uint64_t sign = ~to_bits(v.hi) & SIGN;
-    exponential e = exp_((num){from_bits(to_bits(v.hi) | SIGN), from_bits(to_bits(v.lo) ^ sign)}); /* -|v| */
-    num d = one_plus(e.value);
-    return (logistic){
-        ratio(pick(left, e.value, exact(1)), d),
-        ratio(pick(left, exact(1), e.value), d),
-        choose(left, e.tail, 1),
-        choose(left, 1, e.tail),
-    };
+    const reduced e = reduce(negative(v));
+    const double one = UNSCALED, g = pow2(e.k - 300);
+    /* (1 + e^-v) 2^-300 = (one + g) + g p, where g p is exact, and the smaller */
+    const num a = big_sum(greater(g, one), smaller(g, one));
+    const double d = fma_(g, e.p.hi, a.hi);
+    const num s = reciprocal((num){d, fma_(g, e.p.hi, a.hi - d) + fma_(g, e.p.lo, a.lo)});
+    return (logistic){s, add_big(exact(1), scale(s, -UNSCALED))};
 #endif
 }
 

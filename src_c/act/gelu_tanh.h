@@ -11,7 +11,7 @@ ACTIVATION(gelu_tanh)
         0x1.14bf895a69517p-12, 0x1.04936f0ef73dbp-13, -0x1.253bce9ecae48p-15, -0x1.0b9c949575db9p-16};
     const num a = pair(0x1.9884533d43651p+0, -0x1.cbc0d30ebfd15p-54);
     const num b = pair(0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c70p-61);
-    double y = clamped(x, sizeof(real) == 4 ? 12 : (real)22.5); /* v = 143, 848 */
+    const double y = between(x, sizeof(real) == 4 ? -12 : -22, 12); /* v = -143, -795, 143 */
     num bxx = mul(b, product(y, y));
     num v = times(add(a, bxx), y), w = times(add(a, times(bxx, 3)), y);
     dual d = times_sigmoid(x, y, v, w);

@@ -1,13 +1,13 @@
 /* sigmoid(x) = 1/(1 + e^-x);  f' = s(x) s(-x)
- * With E = e^-|x|:  s = 1/(1+E) above 0, E/(1+E) below: see logistic_().
- * E leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64). */
+ * Both from s(-|x|), which is 1 - s(|x|) without cancellation.
+ * s(-|x|) leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64). */
 #ifdef BODIES
 ACTIVATION(sigmoid)
 {
-    logistic l = logistic_(exact(clamped(x, FAR)));
+    const logistic l = logistic_(exact(-magnitude(x, FAR)));
     return (dual){
-        .f = rounded(l.s) * l.s_tail,
-        .df = rounded(mul(l.s, l.c)) * l.s_tail * l.c_tail,
+        .f = x < 0 ? rounded(l.s) * UNSCALED : rounded(l.one_minus_s),
+        .df = rounded_product(l.s, l.one_minus_s) * UNSCALED,
     };
 }
 #endif

@@ -8,10 +8,11 @@ ACTIVATION(softplus)
     const exponential e = exp_far(product(-smaller(t, FARTHEST / b), b));
     const num l = mul(log1p_(e.value), reciprocal(exact(b)));
     const num f = add(exact(choose(left, 0, smaller(t, DBL_MAX))), l);
-    const logistic s = logistic_(product(__builtin_copysign(smaller(t, FAR / b), x), b));
+    const logistic s =
+        logistic_(product(__builtin_copysign(smaller(t, choose(left, -LOGISTIC_LEFT / b, LOGISTIC_RIGHT / b)), x), b));
     return (dual){
         .f = x > DBL_MAX ? (double)x : rounded(f) * choose(left, e.tail, 1) * choose(left, e.far_tail, 1),
-        .df = rounded(s.s) * s.s_tail,
+        .df = rounded(s.s) * UNSCALED,
     };
 }
 #endif

@@ -7,10 +7,10 @@ ACTIVATION(tanh)
     const reduced e = reduce(exact(-2 * (double)magnitude(x, FAR / 2)));
     const double s = pow2(at_least(e.k, -900));
     const num m = add_big(big_sum(-1, s), scale(e.p, s)); /* the first sum is 0 or the larger */
-    const logistic l = logistic_(exact(2 * (double)clamped(x, FAR / 2)));
+    const logistic l = logistic_(exact(-2 * (double)magnitude(x, FAR / 2)));
     return (dual){
         .f = __builtin_copysign(rounded(ratio(m, add_big(exact(2), m))), x),
-        .df = 4 * rounded(mul(l.s, l.c)) * l.s_tail * l.c_tail,
+        .df = rounded_product(l.s, l.one_minus_s) * (4 * UNSCALED),
     };
 }
 #endif
