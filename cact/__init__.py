@@ -11,8 +11,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-from ._activation import Activation, get, names, register
+from ._activation import Activation
 from ._backend import info, use_backend
+from ._lookup import get, names, register
 from ._threads import get_num_threads, num_threads, set_num_threads
 
 __all__ = [

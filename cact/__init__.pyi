@@ -1,12 +1,12 @@
 from . import kernels as kernels
 from . import nn as nn
 from ._activation import Activation as Activation
-from ._activation import get as get
-from ._activation import names as names
-from ._activation import register as register
 from ._backend import info as info
 from ._backend import use_backend as use_backend
 from ._compare import compare as compare
+from ._lookup import get as get
+from ._lookup import names as names
+from ._lookup import register as register
 from ._threads import get_num_threads as get_num_threads
 from ._threads import num_threads as num_threads
 from ._threads import set_num_threads as set_num_threads

@@ -1,11 +1,10 @@
-"""The public face: `Activation`, and how to get one by name."""
+"""The public face of an elementwise function: `Activation`."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import math
-import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _backend
-from ._registry import RECORDS, Record, add, check_parameter, find
+from ._registry import RECORDS, Record, check_order, check_parameter
 from ._ufunc import result_dtype
 
-__all__ = ["Activation", "get", "names", "register"]
+__all__ = ["Activation", "OutputActivation", "RandomizedActivation"]
 
 
 class _Slow:
@@ -39,6 +38,14 @@ class _Slow:
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
+
+
+#: `cact.get`, which stands above this module and enters itself here.
+by_name: list[Callable[..., Activation]] = []
+
+
+def _rebuild(activation: Any, params: dict[str, Any]) -> Activation:
+    return by_name[0](activation, **params)
 
 
 if TYPE_CHECKING:
@@ -100,14 +107,15 @@ class Activation(_Caller):
     params: Mapping[str, Any]
 
     def __init__(
-        self, record: Record, bound: Mapping[str, Any], functions: dict[str, dict[str, Any]]
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
     ) -> None:
         self._record = record
         self._functions = functions
         self.params = MappingProxyType({**record.defaults, **bound})
         self.__doc__ = _docstring(record)
-        in_c = functions["c"] is not functions["numpy"]
-        self._prepare(record.name if in_c else None, tuple(self.params.values()), bool(record.learnable))
+        check_order(record, self.params)
+        name = record.name if functions["c"].in_c else None
+        self._prepare(name, tuple(self.params.values()), bool(record.learnable))
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -158,11 +166,11 @@ class Activation(_Caller):
 
     @functools.cached_property
     def gain(self) -> float:
-        if self._record.row_backward is not None:
+        if not self._record.elementwise:
             return 1.0
         z = np.linspace(-12.0, 12.0, 48001)
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-        f = self._record.pair(z, *(np.mean(p) for p in self.params.values()))[0]
+        f = self._record.pair(z, *(np.mean(self.params[k]) for k in self._record.defaults))[0]
         second_moment = float(np.sum(f * f * density) * (z[1] - z[0]))
         return 1.0 / math.sqrt(second_moment) if second_moment else math.inf
 
@@ -187,7 +195,8 @@ class Activation(_Caller):
         if not isinstance(other, Activation):
             return NotImplemented
         return self._record is other._record and all(
-            np.array_equal(v, other.params[k]) for k, v in self.params.items()
+            np.array_equal(v, other.params[k]) if isinstance(v, np.ndarray) else v == other.params[k]
+            for k, v in self.params.items()
         )
 
     def __hash__(self) -> int:
@@ -197,7 +206,7 @@ class Activation(_Caller):
         if RECORDS.get(self.name) is self._record:
             return _rebuild, (self.name, dict(self.params))
         pair: Any = self._record.pair
-        return _from_pair, (pair.pair,)
+        return _rebuild, (pair.pair, {})
 
     def __copy__(self) -> Activation:
         return self
@@ -222,9 +231,10 @@ class Activation(_Caller):
             chosen, kwargs = self._choose(kwargs)
             if chosen is not self:
                 return chosen._apply(operation, args, kwargs)
-        needed = 2 if operation == "backward" else 1
+        names = _INPUTS[operation]
+        needed = len(names)
         label = self.name if operation == "forward" else f"{self.name}.{operation}"
-        args = _filled(label, ("dy", "x")[2 - needed :], args, kwargs)
+        args = _filled(label, names, args, kwargs)
         inputs, rest = args[:needed], args[needed:]
         params = dict(self.params)
         for key in self.learnable:
@@ -232,6 +242,7 @@ class Activation(_Caller):
                 params[key], rest = self._checked(key, rest[0]), rest[1:]
         for key in params.keys() & kwargs.keys():
             params[key] = self._checked(key, kwargs.pop(key))
+        check_order(self._record, params)
         unknown = kwargs.keys() - _UFUNC_KEYWORDS
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
@@ -248,7 +259,7 @@ class Activation(_Caller):
             kwargs["out"] = rest[0]
         functions = self._functions[_backend.active()]
         inputs = tuple(_as_array(label, a) for a in inputs)
-        values = tuple(params.values())
+        values = self._numbers(params, inputs[-1], operation)
         dparams: tuple[Any, ...] = ()
         if self.learnable and operation == "backward":  # before `out`, which may be x or dy, is written
             parts = functions["param_grad"](inputs[1], *values)
@@ -257,9 +268,10 @@ class Activation(_Caller):
                     _sum_to(np.multiply(inputs[0], part), np.shape(p))
                     for part, p in zip(parts if isinstance(parts, tuple) else (parts,), values)
                 )
-        if operation == "backward" and _differ(*inputs):
+        if needed == 2 and _differ(*inputs):
             # f' is rounded to x's dtype, then the product to that of both: dy * f.grad(x)
-            function = functools.partial(_backend.multiply, label, functions["grad"])
+            factor = functions[operation.replace("backward", "grad")]
+            function = functools.partial(_backend.multiply, label, factor)
         else:
             function = functions[operation]
             dtype = kwargs.get("dtype")
@@ -271,6 +283,10 @@ class Activation(_Caller):
                 )
         result = self._named(label, function, *inputs, *values, **kwargs)
         return (result, *dparams) if dparams else result
+
+    def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
+        """The parameters as the ufuncs take them."""
+        return tuple(params.values())
 
     def _named(self, label: str, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Call without warnings; NumPy's errors about operands do not say whose they are, so say it."""
@@ -296,7 +312,7 @@ class Activation(_Caller):
                         f"{self.name}: {key} must be one of {', '.join(map(repr, choices))}, got {value!r}"
                     ) from None
                 if target != self.name:
-                    return get(target), kwargs
+                    return by_name[0](target), kwargs
         return self, kwargs
 
     def _checked(self, key: str, value: Any) -> Any:
@@ -308,42 +324,97 @@ class Activation(_Caller):
         return f"it has {', '.join(keys)}" if keys else "it has no parameters"
 
 
-class RowActivation(Activation):
-    """A function of whole rows, such as softmax: ``f(x, axis=-1)``, ``backward(dy, y, axis=-1)``."""
+class OutputActivation(Activation):
+    """An activation whose derivative can be told from its output y = f(x), at a loss of precision.
+
+    y is rounded, so where f saturates f'(x) has lost digits that it has when computed from x: in
+    float32 sigmoid' from y is 0.1 % off at x = 9.7 and 0 from 16.6, tanh' is 0.1 % off at 5.3 and
+    0 from 9.01.  For functions that need it the parameter must be positive (a slope, an alpha).
+
+    Methods
+    -------
+    grad_from_output(y, out=None, **kwargs)
+        f'(x) from y = f(x).
+    backward_from_output(dy, y, out=None, **kwargs)
+        dy*f'(x) in one pass: the same bits as ``dy * f.grad_from_output(y)``.
+    """
+
+    def grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
+        """f'(x) from y = f(x); see the class for the precision lost."""
+        return self._apply("grad_from_output", args, kwargs)
+
+    def backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
+        """dy*f'(x) from y = f(x); see the class for the precision lost."""
+        return self._apply("backward_from_output", args, kwargs)
+
+    def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
+        key = self._record.output_domain
+        if key and operation.endswith("_from_output") and not np.all(np.asarray(params[key]) > 0):
+            raise ValueError(
+                f"{self.name}.{operation}: the output tells f' only where {key} is positive,"
+                f" got {params[key]}"
+            )
+        return super()._numbers(params, x, operation)
+
+
+class RandomizedActivation(Activation):
+    """An activation whose slope is drawn anew for each element in training (rrelu).
+
+    Further parameters
+    ------------------
+    training : bool, default False
+        Draw uniformly between the two bounds; otherwise their mean serves for all elements.
+    random_state : None, int, SeedSequence or Generator, default None
+        Where the draws come from: the argument of `numpy.random.default_rng`.  The derivative in
+        training needs the int or SeedSequence that the forward call had, so that the draws are the
+        same; `value_and_grad` draws once for both.
+    """
 
     def __init__(
-        self, record: Record, bound: Mapping[str, Any], functions: dict[str, dict[str, Any]]
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
     ) -> None:
-        super().__init__(record, {"axis": -1, **bound}, functions)
+        super().__init__(record, bound, functions)
+        options = {"training": False, "random_state": None}
+        self.params = MappingProxyType({**record.defaults, **options, **bound})
+        name = record.name if functions["c"].in_c and not self.params["training"] else None
+        self._prepare(name, tuple(self.params[k] for k in record.defaults), bool(record.learnable))
 
-    def _checked(self, key: str, value: Any) -> int:
-        try:
-            return operator.index(value)
-        except TypeError:
-            raise TypeError(f"{self.name}: axis must be an integer, got {value!r:.60}") from None
+    def _checked(self, key: str, value: Any) -> Any:
+        if key == "training":
+            if not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"{self.name}: training must be True or False, got {value!r:.60}")
+            return bool(value)
+        if key == "random_state":
+            try:
+                np.random.default_rng(value)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{self.name}: random_state: {error}") from None
+            return value
+        return super()._checked(key, value)
 
-    def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        label = self.name if operation == "forward" else f"{self.name}.{operation}"
-        if operation not in ("forward", "backward"):
-            raise TypeError(f"{label}: the derivative of a function of rows is a matrix; use backward(dy, y)")
-        axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
-        names = ("x",) if operation == "forward" else ("dy", "y")
-        args = _filled(label, names, args, kwargs)
-        unknown = kwargs.keys() - {"out", "dtype", "casting", "order"}
-        if unknown:
-            raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
-        inputs = [_as_array(label, a) for a in args[: len(names)]]
-        for a in inputs:
-            ndim = np.ndim(a)
-            if not -ndim <= axis < ndim:
-                raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
-        given = args[len(names)] if len(args) > len(names) else kwargs.get("out")
-        shape = np.shape(inputs[0]) if len(inputs) == 1 else np.broadcast_shapes(*map(np.shape, inputs))
-        if isinstance(given, np.ndarray) and given.shape != shape:
-            raise ValueError(f"{label}: out has shape {given.shape}, the result has {shape}")
-        function = self._functions[_backend.active()][operation]
-        return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
+    def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
+        low, high = (params[k] for k in self._record.defaults)
+        if not params["training"]:
+            return low, high
+        seed = params["random_state"]
+        if operation in ("grad", "backward") and (seed is None or isinstance(seed, np.random.Generator)):
+            raise ValueError(
+                f"{self.name}.{operation}: in training the derivative needs the random_state (an int or a"
+                " SeedSequence) of the forward call"
+            )
+        slopes = np.random.default_rng(seed).uniform(low, high, np.shape(x))
+        return slopes, slopes
 
+
+#: The inputs of each operation by name.
+_INPUTS = {
+    "forward": ("x",),
+    "grad": ("x",),
+    "backward": ("dy", "x"),
+    "value_and_grad": ("x",),
+    "grad_from_output": ("y",),
+    "backward_from_output": ("dy", "y"),
+}
 
 _UFUNC_KEYWORDS = {"out", "where", "dtype", "casting", "order", "subok"}
 
@@ -377,7 +448,8 @@ def _as_array(label: str, x: Any) -> Any:
             x = np.from_dlpack(x)
         else:
             x = np.asanyarray(x)
-    result_dtype(label, [x])
+    if result_dtype(label, [x]).name == "bfloat16":
+        _backend.know_bfloat16(x.dtype)
     return x
 
 
@@ -411,149 +483,3 @@ def _docstring(record: Record) -> str:
         + (f"Source: {record.reference}.\n\n" if record.reference else "")
         + "See `cact.Activation` for grad, backward, value_and_grad and the keywords."
     )
-
-
-# ---------------------------------------------------------------------- by name
-_activations: dict[str, Activation] = {}
-
-
-def _make(record: Record) -> Activation:
-    kind = RowActivation if record.row_backward is not None else Activation
-    return kind(record, {}, _backend.functions(record))
-
-
-def names() -> list[str]:
-    """The canonical names, in the order of the catalogue, then registered ones."""
-    return list(RECORDS)
-
-
-def get(activation: Any, **params: Any) -> Activation:
-    """An activation by name, with parameters bound.
-
-    Parameters
-    ----------
-    activation : str, Activation or pair of callables
-        A name or alias in any spelling (``"LeakyReLU"``, ``"leaky-relu"``); an Activation;
-        or ``(f, grad)``, two NumPy functions of float64 arrays.
-    **params
-        Parameters to bind, such as ``negative_slope=0.2``.
-
-    Returns
-    -------
-    Activation
-
-    Raises
-    ------
-    ValueError
-        For an unknown name (the nearest known ones are named) or a bad parameter.
-    TypeError
-        For anything else, and for a parameter that the function does not have.
-    """
-    if isinstance(activation, str):
-        record = find(activation)
-        found = _activations.get(record.name)
-        if found is None:
-            found = _activations[record.name] = _make(record)
-    elif isinstance(activation, Activation):
-        found = activation
-    elif isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation)):
-        found = _from_pair(activation)
-    else:
-        raise TypeError(f"an activation is a name, an Activation or a pair (f, grad), got {activation!r:.60}")
-    return found.bind(**params)
-
-
-def _rebuild(name: str, params: dict[str, Any]) -> Activation:
-    return get(name, **params)
-
-
-class _Pair:
-    """Two callables as one ``x -> (f, f')``, kept together so that they can be pickled."""
-
-    def __init__(self, pair: tuple[Callable[..., Any], Callable[..., Any]]) -> None:
-        self.pair = pair
-
-    def __call__(self, x: Any, *params: Any) -> tuple[Any, Any]:
-        f, grad = self.pair
-        x = np.asarray(x).view()
-        x.flags.writeable = False  # an own function that works in place must not reach the caller's array
-        return f(x, *params), grad(x, *params)
-
-
-def _from_pair(pair: tuple[Callable[..., Any], Callable[..., Any]]) -> Activation:
-    name = getattr(pair[0], "__name__", "custom")
-    return _make(Record(name=name, formula="", pair=_Pair(pair)))
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """What a function takes after x; a NumPy ufunc takes x alone."""
-    if isinstance(function, np.ufunc):
-        return []
-    own = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p for p in inspect.signature(function).parameters.values() if p.kind in own][1:]
-
-
-def register(
-    name: str,
-    forward: Callable[..., Any],
-    grad: Callable[..., Any],
-    *,
-    formula: str = "",
-    replace: bool = False,
-    **traits: Any,
-) -> Activation:
-    """Enter an own activation, usable by name everywhere from then on.
-
-    Parameters
-    ----------
-    name : str
-        An identifier that no activation or alias has yet.
-    forward, grad : callable
-        f(x) and f'(x): NumPy functions of a float64 array that return one of its shape.
-        Further parameters need a default; they become the activation's parameters.
-    formula : str, optional
-        The definition as an expression, for people and for checks.
-    replace : bool, default False
-        Put this in the place of a function that was registered under the same name.
-    **traits
-        ``aliases``, ``reference``, ``range``, ``monotonic``, ``zero_centered``,
-        ``smoothness``, ``saturates``, ``can_die``, ``kinks``, ``domains``: see `Activation`.
-
-    Returns
-    -------
-    Activation
-
-    Raises
-    ------
-    ValueError
-        If the name is taken, or no identifier.
-    TypeError
-        If `forward` or `grad` is not callable or their parameters differ.
-
-    Examples
-    --------
-    >>> import numpy as np, cact
-    >>> f = cact.register("square", lambda x: x * x, lambda x: 2 * x, formula="x**2")
-    >>> cact.get("square").backward(1.0, np.float32([1, 2]))
-    array([2., 4.], dtype=float32)
-    """
-    if not (callable(forward) and callable(grad)):
-        raise TypeError(f"register({name!r}): forward and grad must be callable")
-    first, second = map(_parameters, (forward, grad))
-    defaults = {p.name: p.default for p in first}
-    if [p.name for p in second] != list(defaults):
-        raise TypeError(f"register({name!r}): forward and grad must take the same parameters")
-    without = [k for k, v in defaults.items() if v is inspect.Parameter.empty]
-    if without:
-        raise TypeError(f"register({name!r}): parameter {_listed(without)} needs a default")
-    record = Record(
-        name=name,
-        formula=formula,
-        pair=_Pair((forward, grad)),
-        defaults=defaults,
-        registered=True,
-        **traits,
-    )
-    add(record, replace=replace)
-    _activations.pop(name, None)
-    return get(name)

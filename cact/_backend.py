@@ -42,7 +42,7 @@ def _load() -> None:
         if _kernels.isa() is None:
             why_not = "this CPU or operating system lacks every instruction set of the extension"
         else:
-            join(RECORDS, _kernels.inventory())
+            join({n: r for n, r in RECORDS.items() if not (r.gate or r.pieces)}, _kernels.inventory())
             isa = os.environ.get("CACT_ISA")
             if isa:
                 try:
@@ -59,17 +59,17 @@ def join(records: dict[str, Record], inventory: dict[str, int]) -> None:
     """Check that C rows and Python records name the same functions, parameters and all."""
     problems = (
         [
-            f"{name}: a Python record in cact/_formulas.py, but no C kernels;"
+            f"{name}: a Python record in cact/_formulas/, but no C kernels;"
             f' add src_c/act/{name}.h and #include "act/{name}.h" to src_c/activations.h, then rebuild'
             for name in records.keys() - inventory.keys()
         ]
         + [
-            f"{name}: C kernels in src_c/act/{name}.h, but no Python record; add one to cact/_formulas.py"
+            f"{name}: C kernels in src_c/act/{name}.h, but no Python record; add one to cact/_formulas/"
             for name in inventory.keys() - records.keys()
         ]
         + [
             f"{name}: {inventory[name]} parameter(s) in src_c/act/{name}.h,"
-            f" {len(records[name].defaults)} in cact/_formulas.py"
+            f" {len(records[name].defaults)} in cact/_formulas/"
             for name in records.keys() & inventory.keys()
             if len(records[name].defaults) != inventory[name]
         ]
@@ -78,28 +78,52 @@ def join(records: dict[str, Record], inventory: dict[str, int]) -> None:
         raise ImportError("cact: C kernels and Python records differ\n  " + "\n  ".join(sorted(problems)))
 
 
-def numpy_functions(record: Record) -> dict[str, Any]:
-    """The ufunc-like functions of a record on NumPy alone, by operation."""
-    pair, n, name = record.pair, len(record.defaults), record.name
+def numpy_function(record: Record, operation: str) -> Any:
+    """One operation of a record on NumPy alone, called like a ufunc; None if it has none."""
+    pair, n = record.pair, len(record.defaults)
+    name = record.name if operation == "forward" else f"{record.name}_{operation}"
     if record.row_backward is not None:
-        return {
-            "forward": RowUFunc(name, 1, pair),
-            "backward": RowUFunc(f"{name}_backward", 2, record.row_backward),
-        }
+        rows = {"forward": (1, pair), "backward": (2, record.row_backward)}
+        return RowUFunc(name, *rows[operation]) if operation in rows else None
+    if record.gate or record.pieces:
+        return None
 
-    def parts(x: Any, *params: Any) -> list[Any]:
-        total = sum(params, x)  # NaN where one of them is, and of the shape of all
-        return [np.where(np.isnan(total), total, part) for part in pair(x, *params)]
+    def with_nan(part: Any, *args: Any) -> Any:
+        total = sum(args)  # NaN where one of them is, and of the shape of all
+        return np.where(np.isnan(total), total, part)
 
-    functions: dict[str, Any] = {
-        "forward": UFunc(name, 1 + n, 1, lambda *a: parts(*a)[0]),
-        "grad": UFunc(f"{name}_grad", 1 + n, 1, lambda *a: parts(*a)[1]),
-        "value_and_grad": UFunc(f"{name}_value_and_grad", 1 + n, 2, lambda *a: tuple(parts(*a)[:2])),
-    }
-    functions["backward"] = functools.partial(multiply, f"{name}_backward", functions["grad"])
-    if record.learnable:
-        functions["param_grad"] = UFunc(f"{name}_param_grad", 1 + n, n, lambda *a: tuple(parts(*a)[2:]))
-    return functions
+    def parts(*args: Any) -> list[Any]:
+        return [with_nan(part, *args) for part in pair(*args)]
+
+    if operation == "forward":
+        return UFunc(name, 1 + n, 1, lambda *a: parts(*a)[0])
+    if operation == "grad":
+        return UFunc(name, 1 + n, 1, lambda *a: parts(*a)[1])
+    if operation == "value_and_grad":
+        return UFunc(name, 1 + n, 2, lambda *a: tuple(parts(*a)[:2]))
+    if operation == "param_grad":
+        return UFunc(name, 1 + n, n, lambda *a: tuple(parts(*a)[2:])) if record.learnable else None
+    if operation == "grad_from_output" and record.from_output is not None:
+        from_output = record.from_output
+        return UFunc(name, 1 + n, 1, lambda *a: with_nan(from_output(*a), *a))
+    factors = {"backward": "grad", "backward_from_output": "grad_from_output", "gate": "forward"}
+    if operation in factors:
+        factor = numpy_function(record, factors[operation])
+        return factor and functools.partial(multiply, name, factor)
+    if operation == "gate_backward":
+        forward, grad = numpy_function(record, "forward"), numpy_function(record, "grad")
+        return functools.partial(_gate_backward, name, forward, grad)
+    return None
+
+
+def _gate_backward(name: str, forward: Any, grad: Any, dy: Any, a: Any, b: Any, out: Any = None) -> Any:
+    """dy*f(b) and dy*(a*f'(b))."""
+    da = multiply(name, forward, dy, b)
+    db = multiply(name, lambda _: multiply(name, grad, a, b), dy, b)
+    if out is None:
+        return da, db
+    with np.errstate(all="ignore"):
+        return tuple(np.positive(d, out=o, casting="same_kind") for d, o in zip((da, db), out))
 
 
 def multiply(name: str, grad: Any, dy: Any, x: Any, *params: Any, **kwargs: Any) -> Any:
@@ -113,14 +137,42 @@ def multiply(name: str, grad: Any, dy: Any, x: Any, *params: Any, **kwargs: Any)
             raise TypeError(str(error).replace("'multiply'", repr(name))) from None
 
 
-def functions(record: Record) -> dict[str, dict[str, Any]]:
+class Operations(dict[str, Any]):
+    """The operations of a record on one backend, each made when it is first asked for; None: not there."""
+
+    def __init__(self, record: Record, backend: str) -> None:
+        self._record = record
+        self.in_c = backend == "c" and compiled is not None and record.name in compiled.inventory()
+
+    def __missing__(self, operation: str) -> Any:
+        if self.in_c:
+            function = compiled.ufunc(self._record.name, operation)
+            if function is not None:
+                _made.append((function, self._record.name, operation))
+                if _bfloat16 is not None:
+                    compiled.add_bfloat16(*_made[-1], _bfloat16)
+        else:
+            function = numpy_function(self._record, operation)
+        self[operation] = function
+        return function
+
+
+_made: list[tuple[Any, str, str]] = []
+_bfloat16: np.dtype | None = None
+
+
+def know_bfloat16(dtype: np.dtype) -> None:
+    """Let the compiled ufuncs take this dtype, ml_dtypes' bfloat16, from now on."""
+    global _bfloat16
+    if _bfloat16 is None:
+        _bfloat16 = dtype
+        for entry in _made:
+            compiled.add_bfloat16(*entry, dtype)
+
+
+def functions(record: Record) -> dict[str, Operations]:
     """``{backend: {operation: ufunc}}`` of a record."""
-    table = {"numpy": numpy_functions(record)}
-    if compiled is not None and record.name in compiled.inventory():
-        table["c"] = compiled.ufuncs(record.name)
-    else:
-        table["c"] = table["numpy"]
-    return table
+    return {backend: Operations(record, backend) for backend in ("numpy", "c")}
 
 
 def active() -> str:

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _activation, _backend, _registry, diagnose, nn
-from ._activation import Activation, RowActivation, get, names
+from ._activation import Activation
 from ._comparison import Comparison, Run
 from ._data import need
+from ._lookup import get, names
+from ._shaped import RowActivation
 from .nn._validate import FRACTION, POSITIVE, count, real
 
 __all__ = ["Comparison", "Configuration", "Run", "compare", "configurations"]

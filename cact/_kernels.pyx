@@ -17,9 +17,10 @@ cdef extern from "cact.h" nogil:
     enum: CACT_MAX_PARAMS
     ctypedef enum cact_op:
         CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD
+        CACT_GRAD_FROM_OUTPUT, CACT_BACKWARD_FROM_OUTPUT, CACT_GATE, CACT_GATE_BACKWARD
     ctypedef enum cact_type:
-        CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16, CACT_UINT16
-        CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64
+        CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BFLOAT, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16
+        CACT_UINT16, CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64
     int cact_isa_count()
     const char *cact_isa_name(int)
     const char *cact_isa_active()
@@ -28,6 +29,9 @@ cdef extern from "cact.h" nogil:
     const char *cact_name(int)
     int cact_params(int)
     int cact_rows(int)
+    int cact_has(int, cact_op)
+    int cact_inputs(int, cact_op)
+    int cact_outputs(int, cact_op)
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
@@ -139,12 +143,27 @@ cdef list _types = [
 cdef list _alive = []  # names of ufuncs, which NumPy does not copy
 
 
-cdef object make_ufunc(int index, cact_op op, str name, str doc):
-    """One operation as a ufunc: inputs of one type, parameters as doubles, outputs."""
-    cdef bint rows = cact_rows(index)
-    cdef int inputs = 2 if op == CACT_BACKWARD else 1
-    cdef int params = cact_params(index)
-    cdef int outputs = 2 if op == CACT_VALUE_AND_GRAD else params if op == CACT_PARAM_GRAD else 1
+#: The operations by the names that Python calls them.
+cdef dict _operations = {
+    "forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD, "value_and_grad": CACT_VALUE_AND_GRAD,
+    "param_grad": CACT_PARAM_GRAD, "grad_from_output": CACT_GRAD_FROM_OUTPUT,
+    "backward_from_output": CACT_BACKWARD_FROM_OUTPUT, "gate": CACT_GATE, "gate_backward": CACT_GATE_BACKWARD,
+}
+
+cdef cnp.PyUFuncGenericFunction loop_of(int index):
+    return <cnp.PyUFuncGenericFunction>(rows_loop if cact_rows(index) else elementwise_loop)
+
+
+def ufunc(str name not None, str operation not None):
+    """One operation of an activation as a ufunc: inputs of one type, parameters as doubles, outputs.
+
+    Made anew at each call and never freed.  None where the activation has no such operation.
+    """
+    cdef int index = _index[name]
+    cdef cact_op op = _operations[operation]
+    if not cact_has(index, op):
+        return None
+    cdef int inputs = cact_inputs(index, op), params = cact_params(index), outputs = cact_outputs(index, op)
     cdef int operands = inputs + params + outputs, count = len(_types), i, k
     cdef Loop *loops = <Loop *>PyMem_Malloc(count * sizeof(Loop))
     cdef char *types = <char *>PyMem_Malloc(count * operands)
@@ -160,31 +179,43 @@ cdef object make_ufunc(int index, cact_op op, str name, str doc):
             loops[i].types[k] = type_of(number)
         loops[i].index, loops[i].op = index, op
         data[i] = &loops[i]
-        functions[i] = <cnp.PyUFuncGenericFunction>(rows_loop if rows else elementwise_loop)
-    strings = (name.encode(), doc.encode(), (b"(n),(n)->(n)" if inputs == 2 else b"(n)->(n)"))
+        functions[i] = loop_of(index)
+    strings = (name.encode() if op == CACT_FORWARD else f"{name}_{operation}".encode(),
+               f"See cact.{name}.".encode(), (b"(n),(n)->(n)" if inputs == 2 else b"(n)->(n)"))
     _alive.append(strings)
     cdef char *c_name = strings[0]
     cdef char *c_doc = strings[1]
     cdef char *signature = strings[2]
-    if rows:
+    if cact_rows(index):
         return cnp.PyUFunc_FromFuncAndDataAndSignature(
             functions, data, types, count, inputs + params, outputs, cnp.PyUFunc_None, c_name, c_doc, 0, signature)
     return cnp.PyUFunc_FromFuncAndData(
         functions, data, types, count, inputs + params, outputs, cnp.PyUFunc_None, c_name, c_doc, 0)
 
 
-def ufuncs(str name not None):
-    """The ufuncs of an activation by operation; made anew at each call and never freed."""
-    cdef int index = _index[name]
-    made = {"forward": make_ufunc(index, CACT_FORWARD, name, f"See cact.{name}."),
-            "backward": make_ufunc(index, CACT_BACKWARD, f"{name}_backward", f"See cact.{name}.backward.")}
-    if not cact_rows(index):
-        made["grad"] = make_ufunc(index, CACT_GRAD, f"{name}_grad", f"See cact.{name}.grad.")
-        made["value_and_grad"] = make_ufunc(
-            index, CACT_VALUE_AND_GRAD, f"{name}_value_and_grad", f"See cact.{name}.value_and_grad.")
-        if cact_params(index):
-            made["param_grad"] = make_ufunc(index, CACT_PARAM_GRAD, f"{name}_param_grad", "df/dparameter.")
-    return made
+cdef extern from "numpy/ufuncobject.h":
+    int PyUFunc_RegisterLoopForDescr(object, cnp.PyArray_Descr *, cnp.PyUFuncGenericFunction,
+                                     cnp.PyArray_Descr **, void *) except -1
+
+
+def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
+    """Give a ufunc from above a loop for bfloat16, a dtype that another package registers."""
+    cdef int index = _index[name], k
+    cdef cact_op op = _operations[operation]
+    cdef int inputs = cact_inputs(index, op), params = cact_params(index)
+    cdef int operands = inputs + params + cact_outputs(index, op)
+    cdef cnp.PyArray_Descr *descriptors[MAX_OPERANDS]
+    cdef Loop *loop = <Loop *>PyMem_Malloc(sizeof(Loop))
+    if loop == NULL:
+        raise MemoryError
+    double = numpy.dtype(numpy.float64)
+    loop.index, loop.op = index, op
+    for k in range(operands):
+        parameter = inputs <= k < inputs + params
+        loop.types[k] = CACT_DOUBLE if parameter else CACT_BFLOAT
+        descriptors[k] = <cnp.PyArray_Descr *>(double if parameter else dtype)
+    _alive.append((double, dtype))
+    PyUFunc_RegisterLoopForDescr(ufunc, <cnp.PyArray_Descr *>dtype, loop_of(index), descriptors, loop)
 
 
 # ---------------------------------------------------------------------- fast calls
@@ -488,10 +519,9 @@ cdef class Kernel:
     def __init__(self, str name, str operation, dict defaults, on_numpy):
         self._kernel = find(name)
         self._on_numpy = on_numpy  # the same call on the NumPy backend; checks parameters for this one
-        self._op = {"forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD,
-                    "value_and_grad": CACT_VALUE_AND_GRAD}[operation]
-        self._inputs = 2 if self._op == CACT_BACKWARD else 1
-        self._outputs = 2 if self._op == CACT_VALUE_AND_GRAD else 1
+        self._op = _operations[operation]
+        self._inputs = cact_inputs(self._kernel, self._op)
+        self._outputs = cact_outputs(self._kernel, self._op)
         self._names = tuple(defaults)
         for i, v in enumerate(defaults.values()):
             self._defaults[i] = v

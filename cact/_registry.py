@@ -1,6 +1,6 @@
 """The inventory in Python: one record per activation, and how names resolve.
 
-An activation is declared once, in `_formulas.py`, by decorating the NumPy function that
+An activation is declared once, in the package `_formulas`, by decorating the NumPy function that
 gives ``(f, f')``.  Its name is the function's name, its parameters and their defaults are
 the function's own; everything else that tests, docs and advice need is in the decorator.
 """
@@ -16,14 +16,27 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RECORDS", "Record", "activation", "canonical", "find"]
+__all__ = ["RECORDS", "Pieces", "Record", "activation", "canonical", "find"]
 
 #: What a parameter may be, by name of the domain: (test of an array, words for the error).
 DOMAINS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (np.isfinite, "finite"),
     # not smaller, so that the kernels' 1500/v is finite
     "positive": (lambda v: np.isfinite(v) & (v >= 1e-300), "finite and at least 1e-300"),
+    "not negative": (lambda v: np.isfinite(v) & (v >= 0), "finite and not negative"),
 }
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A function along the last axis whose result has another length there, exact in any dtype."""
+
+    length: Callable[..., int]
+    """``(n, **params) -> length of the result``; ValueError where n does not fit."""
+    forward: Callable[..., None]
+    """``(x, out, **params)``"""
+    backward: Callable[..., None]
+    """``(dy, x, out, **params)``"""
 
 
 @dataclass(frozen=True)
@@ -38,8 +51,20 @@ class Record:
     """NumPy, float64: ``(x, *params) -> (f, f', *df/dparam)``; rows: ``x -> f`` along axis -1."""
     row_backward: Callable[..., Any] | None = None
     """Only for functions of whole rows (softmax): ``(dy, y) -> dx`` along axis -1."""
+    from_output: Callable[..., Any] | None = None
+    """``(y, *params) -> f'`` where f(x) = y, for functions whose output tells it."""
+    output_domain: str = ""
+    """The parameter that must be positive for `from_output`."""
+    gate: str = ""
+    """Only for gated functions, a*gate(b) of the two halves of x: the name of the gate."""
+    pieces: Pieces | None = None
+    """Only for functions of pieces of x that are neither (maxout, crelu)."""
+    randomized: bool = False
+    """In training the parameters are drawn between the first and the second of them."""
     defaults: Mapping[str, float] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
+    ordered: tuple[str, str] | None = None
+    """Two parameters of which the first must not exceed the second."""
     learnable: tuple[str, ...] = ()
     variants: Mapping[str, tuple[Any, Mapping[Any, str]]] = field(default_factory=dict)
     """Parameters that choose among functions: ``{param: (default, {value: name})}``."""
@@ -57,6 +82,11 @@ class Record:
     kinks: tuple[float, ...] = ()
     registered: bool = False
     """Entered by the user, with `cact.register`."""
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether f works on each element alone."""
+        return self.row_backward is None and not self.gate and self.pieces is None
 
 
 #: Canonical name -> record, in the order of the catalogue.
@@ -84,6 +114,20 @@ def add(record: Record, *, replace: bool = False) -> None:
         del _keys[key]
     _keys.update(dict.fromkeys(keys, record.name))
     RECORDS[record.name] = record
+
+
+def gated(name: str, gate: str, **traits: Any) -> None:
+    """Declare a*gate(b), a and b the halves of x along an axis, value first."""
+    add(Record(name=name, formula=f"a*{gate}(b)", pair=_no_pair, gate=gate, **traits))
+
+
+def pieces(name: str, formula: str, functions: Pieces, defaults: Mapping[str, Any], **traits: Any) -> None:
+    """Declare a function of pieces of x along an axis."""
+    add(Record(name=name, formula=formula, pair=_no_pair, pieces=functions, defaults=defaults, **traits))
+
+
+def _no_pair(*args: Any) -> Any:
+    raise TypeError("not a function of each element alone")
 
 
 def activation(formula: str, **traits: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -118,6 +162,16 @@ def check_parameter(record: Record, key: str, value: Any) -> Any:
     if not np.all(good):
         raise ValueError(f"{record.name}: {key} must be {words}, got {number[~good].flat[0]}")
     return number if number.ndim else float(number)
+
+
+def check_order(record: Record, params: Mapping[str, Any]) -> None:
+    """ValueError where two parameters that bound an interval are in the wrong order."""
+    if record.ordered:
+        low, high = record.ordered
+        if np.any(np.asarray(params[low]) > np.asarray(params[high])):
+            raise ValueError(
+                f"{record.name}: {low} must not exceed {high}, got {params[low]} and {params[high]}"
+            )
 
 
 def canonical(name: str) -> str:

@@ -26,11 +26,30 @@ def result_dtype(name: str, arrays: list[Any]) -> np.dtype:
         dtype = a if isinstance(a, np.dtype) else a.dtype
         if dtype.char in _EXACT:
             kinds.append(np.dtype(np.float64))
-        elif dtype.char in "efd":
+        elif is_real(dtype):
             kinds.append(dtype.newbyteorder("="))
         else:
-            raise TypeError(f"{name}: dtype {dtype} is not supported; use float16, float32 or float64")
+            raise TypeError(
+                f"{name}: dtype {dtype} is not supported; use float16, bfloat16, float32 or float64"
+            )
     return np.result_type(*kinds)
+
+
+def is_real(dtype: np.dtype) -> bool:
+    """Whether results may be of this dtype; bfloat16 is ml_dtypes', known by its name."""
+    return dtype.char in "efd" or dtype.name == "bfloat16"
+
+
+def rounded(values: np.ndarray[Any, Any], kind: np.dtype, order: Any = "K") -> Any:
+    """float64 in another dtype, rounded once."""
+    if kind.name == "bfloat16":  # by way of float32, rounded to odd
+        single = values.astype(np.float32)
+        bits = single.view(np.uint32)
+        inexact = (single.astype(np.float64) != values) & ~np.isnan(values)
+        bits -= inexact & (np.abs(single.astype(np.float64)) > np.abs(values))
+        bits |= inexact
+        values = single
+    return values.astype(kind, order=order, copy=False)
 
 
 class _Duck:
@@ -104,9 +123,10 @@ class _Duck:
         kind = result_dtype(self.__name__, arrays)
         if dtype is not None:
             kind = np.dtype(dtype)
-            if kind.char not in "efd" or not kind.isnative:
+            if not is_real(kind) or not kind.isnative:
                 raise TypeError(
-                    f"{self.__name__}: dtype {kind} is not supported; use float16, float32 or float64"
+                    f"{self.__name__}: dtype {kind} is not supported;"
+                    " use float16, bfloat16, float32 or float64"
                 )
         loop = []
         for a in arrays:
@@ -168,7 +188,7 @@ class UFunc(_Duck):
             arrays += [np.asarray(p, np.float64) for p in inputs[1:]]
             values = self._function(*arrays)
             values = values if isinstance(values, tuple) else (values,)
-            values = [np.asarray(v).astype(kind, order=order, copy=False) for v in values]
+            values = [rounded(np.asarray(v, np.float64), kind, order) for v in values]
             return self._finish(
                 values, inputs, outputs, subok, {"where": where, "casting": casting, "order": order}
             )
@@ -203,5 +223,5 @@ class RowUFunc(_Duck):
                     f"{self.__name__}: operands of shapes {', '.join(str(a.shape) for a in arrays)}"
                     f" differ along axis {axis}"
                 )
-            value = np.moveaxis(self._function(*rows), -1, axis).astype(kind, order=order, copy=False)
+            value = rounded(np.moveaxis(self._function(*rows), -1, axis), kind, order)
             return self._finish([value], inputs, outputs, True, {"casting": casting, "order": order})

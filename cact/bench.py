@@ -32,9 +32,9 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 import numpy as np
 
-from ._activation import get
 from ._backend import info
 from ._idioms import IDIOMS, LIMIT, PEERS, cact_statement, functions, installed, namespace
+from ._lookup import get
 
 __all__ = ["Cell", "Plan", "environment", "geometric_mean", "main", "measure", "plot", "report", "to_json"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from ._activation import get, names
 from ._backend import info
 from ._data import BUNDLED, load, need
+from ._lookup import get, names
 
 __all__ = ["main"]
 

@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ._activation import Activation, RowActivation, get
+from ._activation import Activation
+from ._lookup import get
+from ._shaped import RowActivation
 
 __all__ = ["DEAD", "SATURATED", "dead_units", "gradient_flow", "max_abs_grad", "rms", "saturated"]
 

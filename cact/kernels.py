@@ -43,7 +43,7 @@ class _NumpyKernel:
     def __init__(self, record: Record, operation: str) -> None:
         self.__name__ = f"{record.name}_{operation}"
         self._record = record
-        self._function = _backend.numpy_functions(record)[operation]
+        self._function = _backend.numpy_function(record, operation)
         self._inputs, self._outputs = (s.count(",") + 1 for s in OPERATIONS[operation].split(";"))
 
     def __repr__(self) -> str:
@@ -107,7 +107,7 @@ def _make(record: Record, operation: str) -> Callable[..., None]:
 
 
 for _record in list(RECORDS.values()):
-    if _record.row_backward is None and not _record.registered:
+    if _record.elementwise and not _record.registered:
         for _operation in OPERATIONS:
             globals()[f"{_record.name}_{_operation}"] = _make(_record, _operation)
             __all__.append(f"{_record.name}_{_operation}")

@@ -7,7 +7,19 @@
 #define CACT_MAX_PARAMS 4
 #define CACT_LANES 16 /* kernels work on whole blocks of this many elements */
 
-typedef enum { CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD, CACT_OPS } cact_op;
+/* Operations with their inputs and outputs; f stands for the activation. */
+typedef enum {
+    CACT_FORWARD,              /* x -> f(x) */
+    CACT_GRAD,                 /* x -> f'(x) */
+    CACT_BACKWARD,             /* dy, x -> dy f'(x) */
+    CACT_VALUE_AND_GRAD,       /* x -> f(x), f'(x) */
+    CACT_PARAM_GRAD,           /* x -> df/dp_k for each parameter */
+    CACT_GRAD_FROM_OUTPUT,     /* y -> f'(x) where f(x) = y */
+    CACT_BACKWARD_FROM_OUTPUT, /* dy, y -> dy f'(x) */
+    CACT_GATE,                 /* a, x -> a f(x) */
+    CACT_GATE_BACKWARD,        /* dy, a, x -> dy f(x), dy (a f'(x)) */
+    CACT_OPS
+} cact_op;
 typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
 
 enum { CACT_LIGHT, CACT_HEAVY };
@@ -15,15 +27,15 @@ enum { CACT_LIGHT, CACT_HEAVY };
 /* What an operand in memory is made of.  The kernels compute in float or double; the other
  * types are converted block by block.  The order is that of `sizes` and `load` in dispatch.c. */
 typedef enum {
-    CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16, CACT_UINT16,
-    CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64, CACT_TYPES
+    CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BFLOAT, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16,
+    CACT_UINT16, CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64, CACT_TYPES
 } cact_type;
 
+#define CACT_MAX_INPUTS 3
+
 /* One loop over n elements, n a multiple of CACT_LANES, everything contiguous.  Parameter k is
- * p[k][0], or p[k][i] where `each` is set.  backward: out[0] = dy f'(x); value_and_grad:
- * out[0], out[1] = f, f'; param_grad: out[k] = df/dp_k.  out[] may be x or dy. */
-typedef void cact_loop(size_t n, const void *dy, const void *x, const double *const *p, int each,
-                       void *const *out);
+ * p[k][0], or p[k][i] where `each` is set.  An output may be an input. */
+typedef void cact_loop(size_t n, const void *const *in, const double *const *p, int each, void *const *out);
 
 /* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
 typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
@@ -47,9 +59,12 @@ int cact_count(void);
 const char *cact_name(int i);
 int cact_params(int i);
 int cact_rows(int i);
+int cact_has(int i, cact_op op);
+int cact_inputs(int i, cact_op op);  /* parameters not counted */
+int cact_outputs(int i, cact_op op);
 
 /* Run one operation of activation i on n elements with steps in bytes, of any alignment that
- * the types allow.  type[] and args[] in the order of a ufunc: (dy,) x, parameters, outputs;
+ * the types allow.  type[] and args[] in the order of a ufunc: inputs, parameters, outputs;
  * parameters are doubles.  Overlap of inputs and outputs is allowed only where they are the same
  * elements.  Raises no floating-point flag. */
 void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,

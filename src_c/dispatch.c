@@ -117,6 +117,26 @@ const char *cact_name(int i) { return INVENTORY[i].name; }
 int cact_params(int i) { return INVENTORY[i].params; }
 int cact_rows(int i) { return INVENTORY[i].rows; }
 
+int cact_has(int i, cact_op op)
+{
+    return INVENTORY[i].rows ? op == CACT_FORWARD || op == CACT_BACKWARD : INVENTORY[i].loop[op] != NULL;
+}
+
+int cact_inputs(int i, cact_op op)
+{
+    (void)i;
+    return op == CACT_GATE_BACKWARD ? 3
+           : op == CACT_BACKWARD || op == CACT_BACKWARD_FROM_OUTPUT || op == CACT_GATE ? 2
+                                                                                      : 1;
+}
+
+int cact_outputs(int i, cact_op op)
+{
+    return op == CACT_VALUE_AND_GRAD || op == CACT_GATE_BACKWARD ? 2
+           : op == CACT_PARAM_GRAD                               ? INVENTORY[i].params
+                                                                 : 1;
+}
+
 /* ------------------------------------------------------------------ floating-point flags */
 /* The kernels raise inexact, underflow and, on clamped lanes, others; none of it is the
  * caller's.  Only the status bits are put back, the control bits are as they were. */
@@ -131,7 +151,7 @@ int cact_rows(int i) { return INVENTORY[i].rows; }
 #endif
 
 /* ------------------------------------------------------------------ operands in memory */
-static const size_t sizes[CACT_TYPES] = {4, 8, 2, 1, 1, 1, 2, 2, 4, 4, 8, 8};
+static const size_t sizes[CACT_TYPES] = {4, 8, 2, 2, 1, 1, 1, 2, 2, 4, 4, 8, 8};
 
 static float half_to_float(uint16_t h)
 {
@@ -169,6 +189,37 @@ static uint16_t float_to_half(float f) /* to nearest, ties to even */
     return (uint16_t)(sign | ((bits - 0x38000000) >> 13));
 }
 
+static float bfloat_to_float(uint16_t b)
+{
+    const uint32_t bits = (uint32_t)b << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static uint16_t float_to_bfloat(float f) /* to nearest, ties to even */
+{
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* Rounded to odd: rounding once more, to a half type, is then as from the double itself. */
+static float double_to_odd(double d)
+{
+    float f = (float)d;
+    if ((double)f != d && d == d) {
+        uint32_t bits;
+        memcpy(&bits, &f, 4);
+        bits -= __builtin_fabs((double)f) > __builtin_fabs(d);
+        bits |= 1;
+        memcpy(&f, &bits, 4);
+    }
+    return f;
+}
+
 #define GATHER(type, to, value)                                       \
     for (size_t i = 0; i < n; i++) {                                  \
         type v;                                                       \
@@ -177,18 +228,21 @@ static uint16_t float_to_half(float f) /* to nearest, ties to even */
     }                                                                 \
     break
 
-/* n elements of a type, `step` bytes apart, as contiguous floats (float, half) or doubles. */
+/* n elements of a type, `step` bytes apart, as contiguous floats (float and half types) or doubles. */
 static void load(cact_type type, int dtype, size_t n, const char *from, ptrdiff_t step, void *into)
 {
     if (dtype == CACT_F32)
         switch (type) {
         case CACT_FLOAT: GATHER(float, float, v);
         case CACT_HALF: GATHER(uint16_t, float, half_to_float(v));
+        case CACT_BFLOAT: GATHER(uint16_t, float, bfloat_to_float(v));
         default: break;
         }
     else
         switch (type) {
         case CACT_DOUBLE: GATHER(double, double, v);
+        case CACT_HALF: GATHER(uint16_t, double, half_to_float(v));
+        case CACT_BFLOAT: GATHER(uint16_t, double, bfloat_to_float(v));
         case CACT_BOOL: GATHER(uint8_t, double, v != 0);
         case CACT_INT8: GATHER(int8_t, double, v);
         case CACT_UINT8: GATHER(uint8_t, double, v);
@@ -215,6 +269,7 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
     case CACT_FLOAT: SCATTER(float, float, );
     case CACT_DOUBLE: SCATTER(double, double, );
     case CACT_HALF: SCATTER(float, uint16_t, float_to_half);
+    case CACT_BFLOAT: SCATTER(float, uint16_t, float_to_bfloat);
     default: break;
     }
 }
@@ -231,86 +286,184 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
 
 typedef struct {
     cact_loop *loop;
-    const char *dy, *x;
+    char *const *in, *const *out;
     const double *const *p;
-    char *const *out;
-    int outs;
+    int ins, outs;
     size_t size;
 } direct_work;
 
 static void direct_piece(void *context, size_t begin, size_t end)
 {
     const direct_work *w = context;
-    const size_t at = begin * w->size;
+    const void *in[CACT_MAX_INPUTS] = {0};
     void *out[CACT_MAX_PARAMS] = {0};
+    for (int k = 0; k < w->ins; k++)
+        in[k] = w->in[k] + begin * w->size;
     for (int k = 0; k < w->outs; k++)
-        out[k] = w->out[k] + at;
-    w->loop(end - begin, w->dy + at, w->x + at, w->p, 0, out);
+        out[k] = w->out[k] + begin * w->size;
+    w->loop(end - begin, in, w->p, 0, out);
 }
 
-static int outputs(cact_op op, int params)
+/* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
+typedef struct {
+    double input[CACT_MAX_INPUTS][CHUNK], parameter[CACT_MAX_PARAMS][CHUNK], output[CACT_MAX_PARAMS][CHUNK];
+    const void *in[CACT_MAX_INPUTS];
+    const double *p[CACT_MAX_PARAMS];
+    void *out[CACT_MAX_PARAMS];
+    size_t n, padded;
+} block;
+
+static void prepare(block *b, int outs)
 {
-    return op == CACT_VALUE_AND_GRAD ? 2 : op == CACT_PARAM_GRAD ? params : 1;
+    memset(b->in, 0, sizeof b->in);
+    memset(b->out, 0, sizeof b->out);
+    memset(b->p, 0, sizeof b->p);
+    for (int k = 0; k < outs; k++)
+        b->out[k] = b->output[k];
+}
+
+static void stage_parameters(block *b, int params, int each, char *const *args, const ptrdiff_t *steps, size_t done)
+{
+    for (int k = 0; k < params; k++) {
+        load(CACT_DOUBLE, CACT_F64, each ? b->n : 1, args[k] + (ptrdiff_t)done * steps[k], steps[k], b->parameter[k]);
+        for (size_t i = b->n; each && i < b->padded; i++)
+            b->parameter[k][i] = b->parameter[k][b->n - 1];
+        b->p[k] = b->parameter[k];
+    }
+}
+
+static void stage_input(block *b, int k, cact_type type, int dtype, const char *from, ptrdiff_t step)
+{
+    const size_t size = dtype == CACT_F64 ? 8 : 4;
+    load(type, dtype, b->n, from, step, b->input[k]);
+    memset((char *)b->input[k] + b->n * size, 0, (b->padded - b->n) * size);
+    b->in[k] = b->input[k];
+}
+
+/* ------------------------------------------------------------------ half types */
+static float through(cact_type type, float v) /* rounded to the type and back */
+{
+    return type == CACT_HALF ? half_to_float(float_to_half(v)) : bfloat_to_float(float_to_bfloat(v));
+}
+
+/* Whether some float, itself rounded, lies midway between two numbers of the type: then it does
+ * not say to which of them the exact result is nearer. */
+static int undecided(cact_type type, size_t n, const float *v)
+{
+    int found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, v + i, 4);
+        if (type == CACT_BFLOAT)
+            found |= (bits & 0xffff) == 0x8000;
+        else if ((bits & 0x7fffffff) >= 0x38800000)
+            found |= (bits & 0x1fff) == 0x1000;
+        else { /* a subnormal half: odd multiples of 2^-25 */
+            const float multiple = __builtin_fabsf(v[i]) * 0x1p25f;
+            const uint32_t whole = (uint32_t)multiple;
+            found |= (float)whole == multiple && whole % 2;
+        }
+    }
+    return found;
+}
+
+/* A half type's result is that of the float kernel, rounded, which is at most 1 ULP of a float
+ * off and so decides unless it lies midway; then the double kernel decides.  Products round each
+ * factor first, for the same bits as dy * f.grad(x), as a * f(x), as dy * (a * f.grad(x)). */
+static void run_half(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
+                     const cact_type *types, int each)
+{
+    static const cact_op factor[CACT_OPS] = {
+        [CACT_FORWARD] = CACT_FORWARD, [CACT_GRAD] = CACT_GRAD, [CACT_BACKWARD] = CACT_GRAD,
+        [CACT_VALUE_AND_GRAD] = CACT_VALUE_AND_GRAD, [CACT_PARAM_GRAD] = CACT_PARAM_GRAD,
+        [CACT_GRAD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT, [CACT_BACKWARD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT,
+        [CACT_GATE] = CACT_FORWARD, [CACT_GATE_BACKWARD] = CACT_VALUE_AND_GRAD};
+    const int ins = cact_inputs(index, op), params = INVENTORY[index].params, first_out = ins + params;
+    const int outs = cact_outputs(index, op), x = ins - 1;
+    const cact_type type = types[first_out];
+    block b;
+    prepare(&b, outs);
+    for (size_t done = 0; done < n; done += CHUNK) {
+        b.n = n - done < CHUNK ? n - done : CHUNK;
+        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
+        stage_parameters(&b, params, each, args + ins, steps + ins, done);
+        int again = 0;
+        for (int dtype = CACT_F32; dtype == CACT_F32 || (dtype == CACT_F64 && again); dtype++) {
+            stage_input(&b, 0, types[x], dtype, args[x] + (ptrdiff_t)done * steps[x], steps[x]);
+            active()->table[dtype][index].loop[factor[op]](b.padded, b.in, b.p, each, b.out);
+            for (int k = 0; k < outs; k++)
+                if (dtype == CACT_F32)
+                    again |= undecided(type, b.n, b.out[k]);
+                else
+                    for (size_t i = 0; i < b.n; i++)
+                        ((float *)b.output[k])[i] = double_to_odd(b.output[k][i]);
+        }
+        float *const o0 = (float *)b.output[0], *const o1 = (float *)b.output[1];
+        if (x > 0) {
+            for (int k = 0; k < x; k++)
+                stage_input(&b, k, types[k], CACT_F32, args[k] + (ptrdiff_t)done * steps[k], steps[k]);
+            const float *const first = (float *)b.input[0], *const second = (float *)b.input[1];
+            for (size_t i = 0; i < b.n; i++) {
+                o0[i] = first[i] * through(type, o0[i]);
+                if (op == CACT_GATE_BACKWARD)
+                    o1[i] = first[i] * through(type, second[i] * through(type, o1[i]));
+            }
+        }
+        for (int k = 0; k < outs; k++) {
+            const ptrdiff_t step = steps[first_out + k];
+            store(type, b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
+        }
+    }
 }
 
 void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type)
 {
-    const int params = INVENTORY[index].params, first_param = op == CACT_BACKWARD ? 2 : 1;
-    const int first_out = first_param + params, outs = outputs(op, params);
+    const int ins = cact_inputs(index, op), params = INVENTORY[index].params, first_out = ins + params;
+    const int outs = cact_outputs(index, op);
     const int dtype = type[first_out] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
     const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
     const ptrdiff_t size = (ptrdiff_t)sizes[own];
-    /* Half precision: dy f'(x) with f' rounded to half first, the same bits as dy * f.grad(x). */
-    const int half_product = op == CACT_BACKWARD && type[first_out] == CACT_HALF;
-    cact_loop *const loop = active()->table[dtype][index].loop[half_product ? CACT_GRAD : op];
-    const double *p[CACT_MAX_PARAMS] = {0};
-    void *out[CACT_MAX_PARAMS] = {0};
+    cact_loop *const loop = active()->table[dtype][index].loop[op];
     int each = 0, direct = 1;
     size_t done = 0;
 
     if (n == 0)
         return;
     for (int k = 0; k < first_out + outs; k++)
-        if (k < first_param || k >= first_out)
+        if (k < ins || k >= first_out)
             direct &= type[k] == own && steps[k] == size;
         else
             each |= steps[k] != 0 && n > 1;
     FLAGS_SAVE;
+    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT) {
+        run_half(index, op, n, args, steps, type, each);
+        FLAGS_RESTORE;
+        return;
+    }
     if (direct && !each) {
+        const double *p[CACT_MAX_PARAMS] = {0};
         done = n - n % CACT_LANES;
         for (int k = 0; k < params; k++)
-            p[k] = (const double *)args[first_param + k];
-        direct_work w = {loop, args[0], args[first_param - 1], p, args + first_out, outs, (size_t)size};
+            p[k] = (const double *)args[ins + k];
+        direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size};
         if (INVENTORY[index].cost == CACT_HEAVY ? done >= HEAVY_FROM : done * (size_t)size >= LIGHT_FROM)
             cact_parallel(done, INVENTORY[index].cost == CACT_HEAVY ? HEAVY_GRAIN : LIGHT_GRAIN, direct_piece, &w);
         else if (done)
             direct_piece(&w, 0, done);
     }
-    double input[2][CHUNK], output[CACT_MAX_PARAMS][CHUNK], parameter[CACT_MAX_PARAMS][CHUNK];
+    block b;
+    prepare(&b, outs);
     for (; done < n; done += CHUNK) {
-        const size_t m = n - done < CHUNK ? n - done : CHUNK;
-        const size_t padded = (m + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
-        for (int k = 0; k < first_param; k++) {
-            load(type[k], dtype, m, args[k] + (ptrdiff_t)done * steps[k], steps[k], input[k]);
-            memset((char *)input[k] + m * (size_t)size, 0, (padded - m) * (size_t)size);
-        }
-        for (int k = 0; k < params; k++) {
-            const ptrdiff_t step = steps[first_param + k];
-            load(CACT_DOUBLE, CACT_F64, each ? m : 1, args[first_param + k] + (ptrdiff_t)done * step, step,
-                 parameter[k]);
-            for (size_t i = m; each && i < padded; i++)
-                parameter[k][i] = parameter[k][m - 1];
-            p[k] = parameter[k];
-        }
-        for (int k = 0; k < outs; k++)
-            out[k] = output[k];
-        loop(padded, input[0], input[first_param - 1], p, each, out);
-        for (size_t i = 0; half_product && i < m; i++)
-            ((float *)output)[i] = ((float *)input)[i] * half_to_float(float_to_half(((float *)output)[i]));
+        b.n = n - done < CHUNK ? n - done : CHUNK;
+        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
+        stage_parameters(&b, params, each, args + ins, steps + ins, done);
+        for (int k = 0; k < ins; k++)
+            stage_input(&b, k, type[k], dtype, args[k] + (ptrdiff_t)done * steps[k], steps[k]);
+        loop(b.padded, b.in, b.p, each, b.out);
         for (int k = 0; k < outs; k++) {
             const ptrdiff_t step = steps[first_out + k];
-            store(type[first_out + k], m, output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
+            store(type[first_out + k], b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
         }
     }
     FLAGS_RESTORE;

@@ -37,39 +37,50 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define IVDEP _Pragma("GCC ivdep")
 #endif
 
-#define LOOP(name, parameters, ...)                                      \
-    IVDEP for (size_t i = 0; i < n; i++)                                 \
-    {                                                                    \
-        const real v = x[i];                                             \
-        parameters                                                       \
-        const dual d = name##_body(v, q);                                \
-        __VA_ARGS__                                                      \
+#define LOOP(n, parameters, ...)             \
+    IVDEP for (size_t i = 0; i < n; i++)     \
+    {                                        \
+        parameters                           \
+        __VA_ARGS__                          \
     }
 
-#define LOOPS(name, params, operation, ...)                                                          \
-    static void name##_##operation(size_t n, const void *dy_, const void *x_, const double *const *p, \
-                                   int each, void *const *out_)                                      \
-    {                                                                                                \
-        const real *dy = dy_, *x = x_;                                                               \
-        real *out = out_[0], *out1 = out_[1];                                                        \
-        (void)dy, (void)p, (void)out, (void)out1;                                                    \
-        n &= ~(size_t)(CACT_LANES - 1);                                                              \
-        if (params && each) {                                                                        \
-            LOOP(name, const double q[] = P##params(i);, __VA_ARGS__)                  \
-        } else {                                                                                     \
+/* One operation as a loop, its statements over inputs a, b, c, parameters q and outputs o, o1. */
+#define OPERATION(name, operation, params, ...)                                                        \
+    static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
+                                   void *const *out)                                                   \
+    {                                                                                                  \
+        const real *a = in[0], *b = in[1], *c = in[2];                                                 \
+        real *o = out[0], *o1 = out[1];                                                                \
+        (void)b, (void)c, (void)p, (void)o, (void)o1;                                                  \
+        n &= ~(size_t)(CACT_LANES - 1);                                                                \
+        if (params && each) {                                                                          \
+            LOOP(n, const double q[] = P##params(i);, __VA_ARGS__)                                     \
+        } else {                                                                                       \
             const double q[CACT_MAX_PARAMS] = P##params(0); /* what depends on them leaves the loop */ \
-            LOOP(name, , __VA_ARGS__)                                                                \
-        }                                                                                            \
+            LOOP(n, , __VA_ARGS__)                                                                     \
+        }                                                                                              \
     }
+
+#define AT(name, x) const real v = x; const dual d = name##_body(v, q);
+#define AT_OUTPUT(name, y) const real v = y; const real d = name##_from_output(v, q);
 
 #define BODIES
 #define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
-#define ROW(name, params, cost)                                                  \
-    LOOPS(name, params, forward, out[i] = NAN_OR(d.f);)                          \
-    LOOPS(name, params, grad, out[i] = NAN_OR(d.df);)                            \
-    LOOPS(name, params, backward, out[i] = dy[i] * NAN_OR(d.df);)                \
-    LOOPS(name, params, value_and_grad, out[i] = NAN_OR(d.f); out1[i] = NAN_OR(d.df);) \
-    LOOPS(name, params, param_grad, for (int k = 0; k < params; k++) ((real *)out_[k])[i] = NAN_OR(d.dp[k]);)
+#define FROM_OUTPUT(name) INLINE real name##_from_output(const real y, const double *const p)
+#define ROW(name, params, cost)                                                                        \
+    OPERATION(name, forward, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                               \
+    OPERATION(name, grad, params, AT(name, a[i]) o[i] = NAN_OR(d.df);)                                 \
+    OPERATION(name, backward, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.df);)                      \
+    OPERATION(name, value_and_grad, params, AT(name, a[i]) o[i] = NAN_OR(d.f); o1[i] = NAN_OR(d.df);)  \
+    OPERATION(name, param_grad, params,                                                                \
+              AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)  \
+    OPERATION(name, gate, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.f);)                           \
+    OPERATION(name, gate_backward, params, AT(name, c[i]) const real dy = a[i];                        \
+              o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * NAN_OR(d.f);)
+#define ROW_Y(name, params, cost)                                                                      \
+    ROW(name, params, cost)                                                                            \
+    OPERATION(name, grad_from_output, params, AT_OUTPUT(name, a[i]) o[i] = NAN_OR(d);)                 \
+    OPERATION(name, backward_from_output, params, AT_OUTPUT(name, b[i]) o[i] = a[i] * NAN_OR(d);)
 #define ROW_FUNCTION(name)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -77,19 +88,19 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #pragma GCC diagnostic pop
 #undef BODIES
 #undef ROW
+#undef ROW_Y
 #undef ROW_FUNCTION
 
 #include "rows.h"
 
 /* ------------------------------------------------------------------ another pass: the table */
-#define ROW(name, params, cost)      \
-    {#name,                          \
-     params,                         \
-     0,                              \
-     cost,                           \
-     {name##_forward, name##_grad, name##_backward, name##_value_and_grad, params ? name##_param_grad : 0}, \
-     {0, 0}},
-#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0, 0, 0, 0, 0}, {name##_row, name##_row_backward}},
+#define ENTRY(name, params, cost, ...)                                                                 \
+    {#name, params, 0, cost,                                                                           \
+     {name##_forward, name##_grad, name##_backward, name##_value_and_grad, params ? name##_param_grad : 0, \
+      __VA_ARGS__, name##_gate, name##_gate_backward}, {0, 0}},
+#define ROW(name, params, cost) ENTRY(name, params, cost, 0, 0)
+#define ROW_Y(name, params, cost) ENTRY(name, params, cost, name##_grad_from_output, name##_backward_from_output)
+#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c
 #define TABLE(isa, bits) PASTE(cact, isa, bits)
@@ -97,5 +108,5 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 extern const cact_kernels TABLE(CACT_ISA, CACT_REAL)[];
 const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #include "activations.h"
-    {0, 0, 0, 0, {0, 0, 0, 0, 0}, {0, 0}},
+    {0, 0, 0, 0, {0}, {0, 0}},
 };

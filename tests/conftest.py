@@ -21,7 +21,7 @@ if _backend.compiled is not None:
     ENGINES += [f"c:{isa}" for isa in _backend.compiled.isas()]
 COMPILED = [e for e in ENGINES if e != "numpy"]
 #: The catalogue without the functions of whole rows (softmax).
-ELEMENTWISE = [n for n in cact.names() if cact.get(n)._record.row_backward is None]
+ELEMENTWISE = [n for n in cact.names() if cact.get(n)._record.elementwise]
 #: Numbers for tests that do not care which.
 BASE = np.random.default_rng(5).normal(0, 2, 240)
 DTYPES = [np.float16, np.float32, np.float64]

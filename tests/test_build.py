@@ -65,7 +65,7 @@ def tree(tmp_path_factory):
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "src_c/act/toy.h").write_text(TOY_C)
-    for name, text in (("src_c/activations.h", TOY_INCLUDE), ("cact/_formulas.py", TOY_PYTHON)):
+    for name, text in (("src_c/activations.h", TOY_INCLUDE), ("cact/_formulas/piecewise.py", TOY_PYTHON)):
         path = folder / name
         path.write_text(path.read_text() + text)
     built = build(folder)
@@ -96,10 +96,10 @@ def test_three_places_make_a_new_activation(tree):
 
 
 def test_a_forgotten_record_is_named(tree, without):
-    without("cact/_formulas.py", TOY_PYTHON)
+    without("cact/_formulas/piecewise.py", TOY_PYTHON)
     error = use(tree).stderr
     assert "ImportError" in error
-    assert "toy: C kernels in src_c/act/toy.h, but no Python record; add one to cact/_formulas.py" in error
+    assert "toy: C kernels in src_c/act/toy.h, but no Python record; add one to cact/_formulas/" in error
 
 
 def test_a_forgotten_include_is_named(tree, without):
@@ -124,7 +124,7 @@ def test_a_record_without_c_is_named(tree, without):
     )
     error = use(tree).stderr
     assert "ImportError" in error
-    assert "toy: a Python record in cact/_formulas.py, but no C kernels; add src_c/act/toy.h" in error
+    assert "toy: a Python record in cact/_formulas/, but no C kernels; add src_c/act/toy.h" in error
 
 
 def test_cimport_without_the_gil(tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._activation import get
+from .._lookup import get
 from ._validate import POSITIVE, Array, count, float_dtype, real
 
 __all__ = [

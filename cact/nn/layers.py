@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._activation import RowActivation, get
+from .._lookup import get
+from .._shaped import RowActivation
 from ._validate import FRACTION, POSITIVE, SHARE, Array, count, float_dtype, matrix, real
 from .init import scheme
 

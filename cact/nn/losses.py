@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._activation import get
+from .._lookup import get
 from ._validate import Array, matrix
 
 __all__ = ["Loss", "SoftmaxCrossEntropy"]

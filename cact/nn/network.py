@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._activation import get
+from .._lookup import get
 from ._validate import FRACTION, Array, count, float_dtype, matrix, real
 from .init import for_activation
 from .layers import Activation, BatchNorm, Dense, Dropout, Layer

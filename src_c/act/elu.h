@@ -14,5 +14,6 @@ ACTIVATION(elu)
         .df = x > 0 ? 1 : rounded(times(ex.value, p[0])) * ex.tail * ex.far_tail,
     };
 }
+FROM_OUTPUT(elu) { return y > 0 ? 1 : (real)(y + p[0]); }
 #endif
-ROW(elu, 1, HEAVY)
+ROW_Y(elu, 1, HEAVY)

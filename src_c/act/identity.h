@@ -4,5 +4,6 @@ ACTIVATION(identity)
 {
     return (dual){.f = x, .df = 1};
 }
+FROM_OUTPUT(identity) { return 1; }
 #endif
-ROW(identity, 0, LIGHT)
+ROW_Y(identity, 0, LIGHT)

@@ -5,5 +5,6 @@ ACTIVATION(leaky_relu)
 {
     return (dual){.f = x >= 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0]};
 }
+FROM_OUTPUT(leaky_relu) { return y > 0 ? 1 : (real)p[0]; }
 #endif
-ROW(leaky_relu, 1, LIGHT)
+ROW_Y(leaky_relu, 1, LIGHT)

@@ -5,5 +5,6 @@ ACTIVATION(prelu)
 {
     return (dual){.f = x >= 0 ? x : proportional(x, p[0]), .df = x > 0 ? 1 : p[0], .dp = {x < 0 ? x : 0}};
 }
+FROM_OUTPUT(prelu) { return y > 0 ? 1 : (real)p[0]; }
 #endif
-ROW(prelu, 1, LIGHT)
+ROW_Y(prelu, 1, LIGHT)

@@ -4,5 +4,6 @@ ACTIVATION(relu)
 {
     return (dual){.f = x > 0 ? x : 0, .df = x > 0 ? 1 : 0};
 }
+FROM_OUTPUT(relu) { return y > 0 ? 1 : 0; }
 #endif
-ROW(relu, 0, LIGHT)
+ROW_Y(relu, 0, LIGHT)

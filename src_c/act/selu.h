@@ -16,5 +16,10 @@ ACTIVATION(selu)
         .df = x > 0 ? l : rounded(mul(ex.value, la)) * ex.tail,
     };
 }
+FROM_OUTPUT(selu)
+{
+    const double l = 0x1.0cfabd6a91132p+0, la = 0x1.c212cc640f031p+0;
+    return (real)(y > 0 ? l : y + la);
+}
 #endif
-ROW(selu, 0, HEAVY)
+ROW_Y(selu, 0, HEAVY)

@@ -10,5 +10,6 @@ ACTIVATION(sigmoid)
         .df = rounded_product(l.s, l.one_minus_s) * UNSCALED,
     };
 }
+FROM_OUTPUT(sigmoid) { return y * (1 - y); }
 #endif
-ROW(sigmoid, 0, HEAVY)
+ROW_Y(sigmoid, 0, HEAVY)

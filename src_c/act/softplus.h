@@ -15,5 +15,11 @@ ACTIVATION(softplus)
         .df = rounded(s.s) * UNSCALED,
     };
 }
+FROM_OUTPUT(softplus) /* 1 - e^-by */
+{
+    const reduced e = reduce(product(-smaller(abs_(y), 700 / p[0]), p[0]));
+    const double s = pow2(at_least(e.k, -1000));
+    return (real)-rounded(add_big(big_sum(-1, s), scale(e.p, s)));
+}
 #endif
-ROW(softplus, 1, HEAVY)
+ROW_Y(softplus, 1, HEAVY)

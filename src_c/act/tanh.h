@@ -13,5 +13,6 @@ ACTIVATION(tanh)
         .df = rounded_product(l.s, l.one_minus_s) * (4 * UNSCALED),
     };
 }
+FROM_OUTPUT(tanh) { return (1 - y) * (1 + y); }
 #endif
-ROW(tanh, 0, HEAVY)
+ROW_Y(tanh, 0, HEAVY)

@@ -10,7 +10,7 @@ Shepherd and Laframboise (Math. Comp. 36, 1981), makes it one:
 where G stays between 0.36 and 0.5 and is smooth on the whole half line.  G is expanded in
 Chebyshev polynomials at 400 bits and cut where the rest is below 2^-60 (float64) ; the
 script prints the coefficients and the largest relative error found on 2,001 points.
-Used by src_c/real.h (mills) and, cut at the same degree, by cact/_formulas.py.
+Used by src_c/real.h (mills) and, cut at the same degree, by cact/_formulas/.
 """
 
 import sys

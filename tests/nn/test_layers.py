@@ -10,7 +10,7 @@ import cact
 from cact import nn
 from cact._registry import RECORDS
 
-ELEMENTWISE = [name for name, record in RECORDS.items() if record.row_backward is None]
+ELEMENTWISE = [name for name, record in RECORDS.items() if record.elementwise]
 
 
 def samples(rows: int, columns: int, kinks: tuple[float, ...] = (), scale: float = 1.5) -> np.ndarray:

@@ -1,0 +1,119 @@
+"""x times a smooth gate of x, and other smooth functions that are not monotonic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._registry import activation
+from ._stable import _halves, _product, _times_sigmoid
+
+INF = float("inf")
+
+
+@activation(
+    "x/(1+exp(-x))",
+    aliases=("swish1", "sil"),
+    reference="Hendrycks & Gimpel 2016, arXiv:1606.08415; Elfwing et al. 2018",
+    range=(-0.27846454276107379511, INF),
+    monotonic=False,
+    saturates="left",
+)
+def silu(x):
+    return _times_sigmoid(np.maximum(x, -1e3), np.clip(x, -1e3, 1e3), x)  # inf * 0
+
+
+# M(t)(1 + sqrt(pi/2) t) in powers of (t-4)/(t+4): src_c/tools/mills.py 25
+_MILLS = [
+    0.5677154071290903,
+    -0.07803568342632985,
+    -0.013961083648835498,
+    0.054009740629567655,
+    -0.04817249606515125,
+    0.024630732380860273,
+    -0.006398124458860073,
+    -0.0005197960506871541,
+    0.0009183408021495766,
+    -0.00010681103368530432,
+    -0.00011736476956046876,
+    2.545951823080767e-05,
+    1.816931954996316e-05,
+    -4.090649886243767e-06,
+    -3.44346771356889e-06,
+    4.525442262468889e-07,
+    7.175372463448305e-07,
+    1.8987737195434744e-08,
+    -1.4337127539505615e-07,
+    -3.2133099614047266e-08,
+    2.306051621389169e-08,
+    1.112842553987796e-08,
+    -1.9990599657790396e-09,
+    -2.0100197130487526e-09,
+    -6.874919334152751e-11,
+    1.1400713230203054e-10,
+]
+
+
+def _normal_tail(t):
+    """h with h*h = exp(-t^2/2), and Phi(-t) exp(t^2/2), for t >= 0."""
+    square, rest = _product(t, t)
+    q = (t - 4) / (t + 4)
+    g = np.full_like(q, _MILLS[-1])
+    for c in _MILLS[-2::-1]:
+        g = g * q + c
+    return _halves(square / 2, rest / 2)[0], g / (1 + np.sqrt(np.pi / 2) * t)
+
+
+@activation(
+    "x*erfc(-x/sqrt(2))/2",
+    aliases=("gelu_erf",),
+    variants={
+        "approximate": ("none", {"none": "gelu", "tanh": "gelu_tanh", False: "gelu", True: "gelu_tanh"})
+    },
+    reference="Hendrycks & Gimpel 2016, arXiv:1606.08415",
+    range=(-0.16997120747990366169, INF),
+    monotonic=False,
+    saturates="left",
+)
+def gelu(x):
+    t = np.minimum(np.abs(x), 40.0)
+    h, m = _normal_tail(t)
+    left = h * (m - t / np.sqrt(2 * np.pi)) * h
+    f = np.copysign(np.maximum(x, 0.0) - h * (t * m) * h, x)
+    return f, np.where(x < 0, left, 1 - left)
+
+
+@activation(
+    "x*(1+tanh(sqrt(2/pi)*(x+0.044715*x**3)))/2",
+    aliases=("gelu_new", "gelu_fast"),
+    reference="Hendrycks & Gimpel 2016, arXiv:1606.08415",
+    range=(-0.17004075057125405064, INF),
+    monotonic=False,
+    saturates="left",
+)
+def gelu_tanh(x):
+    # sigma(z), z = ax + bx^3, would lose as many bits as z has.  So z = z(c) + rest, where c
+    # has so few, as have the first parts of a and b, that v = z(c) is exact.
+    a, a1, a2 = 1.5957691216057308, 13073 / 2**13, -5.607370676928824e-05
+    b, b1, b2 = 0.07135481627260025, 9353 / 2**17, -2.9107781810012236e-06
+    y = np.clip(x, -30.0, 30.0)  # inf * 0; sigma(z(30)) is 1, sigma(z(-30)) is 0
+    c = np.round(256 * y) / 256
+    ccc = c * c * c
+    rest = a2 * c + b2 * ccc + (y - c) * (a + b * (y * y + y * c + c * c))
+    return _times_sigmoid(np.maximum(x, -30.0), y * (a + 3 * b * y * y), a1 * c + b1 * ccc, rest)
+
+
+@activation(
+    "x*tanh(log(1+exp(x)))",
+    reference="Misra 2019, arXiv:1908.08681",
+    range=(-0.30884341301725040663, INF),
+    monotonic=False,
+    saturates="left",
+)
+def mish(x):
+    # With u = e^x, tanh(log(1+u)) = u(u+2)/(u(u+2)+2); above 0 both are divided by u^2.
+    h, k = _halves(x)
+    e = h * h
+    n = np.where(x < 0, e + 2, 1 + 2 * e)
+    d = np.where(x < 0, e * (e + 2) + 2, 1 + 2 * e * (1 + e))
+    tail = np.where(x < 0, 1.0, e * e) * 4 * np.clip(x, -1e3, 1e3) * (1 + e)  # inf * 0
+    return np.maximum(x, -1e3) * k * (n / d) * k, k * ((n * d + tail) / (d * d)) * k

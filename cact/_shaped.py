@@ -1,0 +1,238 @@
+"""Functions along an axis: of whole rows (softmax), gated (glu), of pieces (maxout)."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from . import _backend
+from ._activation import Activation, _as_array, _filled, _listed
+from ._registry import Record, find
+from ._ufunc import result_dtype
+
+__all__ = ["GatedActivation", "PiecesActivation", "RowActivation"]
+
+
+def _axis(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: axis must be an integer, got {value!r:.60}") from None
+
+
+class RowActivation(Activation):
+    """A function of whole rows, such as softmax: ``f(x, axis=-1)``, ``backward(dy, y, axis=-1)``."""
+
+    def __init__(
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
+    ) -> None:
+        super().__init__(record, {"axis": -1, **bound}, functions)
+
+    def _checked(self, key: str, value: Any) -> int:
+        return _axis(self.name, value)
+
+    def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        label = self.name if operation == "forward" else f"{self.name}.{operation}"
+        if operation not in ("forward", "backward"):
+            raise TypeError(f"{label}: the derivative of a function of rows is a matrix; use backward(dy, y)")
+        axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
+        names = ("x",) if operation == "forward" else ("dy", "y")
+        args = _filled(label, names, args, kwargs)
+        unknown = kwargs.keys() - {"out", "dtype", "casting", "order"}
+        if unknown:
+            raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
+        inputs = [_as_array(label, a) for a in args[: len(names)]]
+        for a in inputs:
+            ndim = np.ndim(a)
+            if not -ndim <= axis < ndim:
+                raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
+        given = args[len(names)] if len(args) > len(names) else kwargs.get("out")
+        shape = np.shape(inputs[0]) if len(inputs) == 1 else np.broadcast_shapes(*map(np.shape, inputs))
+        if isinstance(given, np.ndarray) and given.shape != shape:
+            raise ValueError(f"{label}: out has shape {given.shape}, the result has {shape}")
+        function = self._functions[_backend.active()][operation]
+        return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
+
+
+class _ShapedActivation(Activation):
+    """What gated functions and those of pieces share: ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``.
+
+    The result has another length along the axis than x.  `out` may overlap the inputs.
+    """
+
+    def __init__(
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
+    ) -> None:
+        super().__init__(record, {**bound, "axis": bound.get("axis", -1)}, functions)
+
+    def _checked(self, key: str, value: Any) -> Any:
+        return _axis(self.name, value) if key == "axis" else super()._checked(key, value)
+
+    def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._record.variants:
+            chosen, kwargs = self._choose(kwargs)
+            if chosen is not self:
+                return chosen._apply(operation, args, kwargs)
+        label = self.name if operation == "forward" else f"{self.name}.{operation}"
+        if operation not in ("forward", "backward"):
+            raise TypeError(f"{label}: it works on more than one element; use backward(dy, x)")
+        names = ("x",) if operation == "forward" else ("dy", "x")
+        params = dict(self.params)
+        for key in params.keys() & kwargs.keys():
+            params[key] = self._checked(key, kwargs.pop(key))
+        args = _filled(label, names, args, kwargs)
+        inputs, rest = args[: len(names)], args[len(names) :]
+        unknown = kwargs.keys() - {"out"}
+        if unknown:
+            raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
+        if len(rest) + len(kwargs) > 1:
+            raise TypeError(f"{label}: too many positional arguments; parameters are keywords")
+        out = rest[0] if rest else kwargs.get("out")
+        arrays = [np.asarray(_as_array(label, a)) for a in inputs]
+        dtype = result_dtype(label, arrays)
+        arrays = [a.astype(dtype, copy=False) for a in arrays]
+        x, axis = arrays[-1], params.pop("axis")
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {x.ndim}")
+        shape = list(x.shape)
+        shape[axis] = self._length(label, x.shape[axis], params)
+        if operation == "backward":
+            if list(arrays[0].shape) != shape:
+                raise ValueError(f"{label}: dy has shape {arrays[0].shape}, the output has {tuple(shape)}")
+            shape = list(x.shape)
+        if out is not None:
+            self._check_out(label, out, tuple(shape), dtype)
+        direct = (
+            out is not None and out.dtype == dtype and not any(np.may_share_memory(out, a) for a in arrays)
+        )
+        result = out if direct else np.empty(shape, dtype)
+        last = [np.moveaxis(a, axis, -1) for a in (*arrays, result)]
+        with np.errstate(all="ignore"):
+            self._compute(operation, *last, **params)
+            if out is not None and not direct:
+                out[...] = result
+        return result if out is None else out
+
+    def _check_out(self, label: str, out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"{label}: out must be an ndarray, got {type(out).__name__}")
+        if out.shape != shape:
+            raise ValueError(f"{label}: out has shape {out.shape}, the result has {shape}")
+        if not out.flags.writeable:
+            raise ValueError(f"{label}: out is read-only")
+        if not np.can_cast(dtype, out.dtype, "same_kind"):
+            raise TypeError(f"{label}: out of dtype {out.dtype} cannot hold a result of {dtype}")
+
+    def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
+        """Of the result along the axis, for n elements of x; ValueError if n does not fit."""
+        raise NotImplementedError
+
+    def _compute(self, operation: str, *arrays: Any, **params: Any) -> None:
+        """From the inputs into the last of the arrays, all along their last axis."""
+        raise NotImplementedError
+
+
+class GatedActivation(_ShapedActivation):
+    """a*gate(b), a and b the halves of x along an axis, value first: ``f(x, axis=-1)``.
+
+    Two arrays of one shape are taken as ``f(gate, value)``, gate first as ONNX has it; then
+    ``backward(dy, gate, value)`` gives ``(dgate, dvalue)``.  The bits are those of ``value * g(gate)``
+    and of its derivatives ``dy * g(gate)`` and ``dy * (value * g.grad(gate))``.
+    """
+
+    def __init__(
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
+    ) -> None:
+        self._choices = find(record.gate).variants
+        super().__init__(record, {**{k: v[0] for k, v in self._choices.items()}, **bound}, functions)
+
+    def _checked(self, key: str, value: Any) -> Any:
+        if key not in self._choices:
+            return super()._checked(key, value)
+        choices = self._choices[key][1]
+        if not isinstance(value, (str, bool)) or value not in choices:
+            raise ValueError(
+                f"{self.name}: {key} must be one of {', '.join(map(repr, choices))}, got {value!r:.60}"
+            )
+        return value
+
+    def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(args) == (2 if operation == "forward" else 3):
+            return self._apart(operation, args, kwargs)
+        return super()._apply(operation, args, kwargs)
+
+    def _apart(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Gate and value in two arrays."""
+        label = self.name if operation == "forward" else f"{self.name}.{operation}"
+        params = dict(self.params)
+        for key in params.keys() & kwargs.keys():
+            params[key] = self._checked(key, kwargs.pop(key))
+        unknown = kwargs.keys() - {"out"}
+        if unknown:
+            raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
+        out = {k: v for k, v in kwargs.items() if v is not None}
+        *upstream, gate, value = (_as_array(label, a) for a in args)
+        if np.shape(gate) != np.shape(value):
+            raise ValueError(
+                f"{label}: gate and value differ in shape, {np.shape(gate)} and {np.shape(value)}"
+            )
+        functions = self._functions_of(params)
+        if operation == "forward":
+            return self._named(label, functions["gate"], value, gate, **out)
+        dvalue, dgate = self._named(label, functions["gate_backward"], upstream[0], value, gate, **out)
+        return dgate, dvalue
+
+    def _functions_of(self, params: Mapping[str, Any]) -> _backend.Operations:
+        """Those of the gate."""
+        gate = self._record.gate
+        for key, (_, choices) in self._choices.items():
+            gate = choices[params[key]]
+        return _operations(gate)[_backend.active()]
+
+    def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
+        if n % 2:
+            raise ValueError(f"{label}: the axis must have an even length, to be halved, got {n}")
+        return n // 2
+
+    def _compute(self, operation: str, *arrays: Any, **params: Any) -> None:
+        *upstream, x, out = arrays
+        half = x.shape[-1] // 2
+        a, b = x[..., :half], x[..., half:]
+        functions = self._functions_of(params)
+        if operation == "forward":
+            functions["gate"](a, b, out=out)
+        else:
+            functions["gate_backward"](upstream[0], a, b, out=(out[..., :half], out[..., half:]))
+
+
+@functools.cache
+def _operations(gate: str) -> dict[str, _backend.Operations]:
+    return _backend.functions(find(gate))
+
+
+class PiecesActivation(_ShapedActivation):
+    """maxout, crelu: exact in any dtype, ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``."""
+
+    def _checked(self, key: str, value: Any) -> Any:
+        if key == "axis":
+            return super()._checked(key, value)
+        try:
+            return operator.index(value)
+        except TypeError:
+            raise TypeError(f"{self.name}: {key} must be an integer, got {value!r:.60}") from None
+
+    def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
+        assert self._record.pieces is not None
+        try:
+            return self._record.pieces.length(n, **params)
+        except ValueError as error:
+            raise ValueError(f"{label}: {error}") from None
+
+    def _compute(self, operation: str, *arrays: Any, **params: Any) -> None:
+        assert self._record.pieces is not None
+        function: Callable[..., None] = getattr(self._record.pieces, operation)
+        function(*arrays, **params)
