@@ -24,6 +24,7 @@ FLAGS = [
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-g0",  # no debugging symbols, five times the size of the code
 ]
 
 #: machine -> {name in the C symbols: flags}; the instruction-set flags touch kernels.c only.
@@ -119,7 +120,7 @@ def extension():
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
                 ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
             ],
-            extra_compile_args=["-O2", "-std=gnu11", "-fvisibility=hidden", "-pthread"],
+            extra_compile_args=["-O2", "-std=gnu11", "-fvisibility=hidden", "-pthread", "-g0"],
             extra_link_args=["-pthread"],
         )
     )
