@@ -16,8 +16,8 @@ INTRODUCTION = """\
 
 Made by `python docs/names.py`; do not edit.
 
-`cact.get(name)` takes the names and aliases of the first table in any case, with or without `_`, `-` and
-spaces. `cact.get(name, like="torch")` takes a library's name, its parameter names and its defaults instead, so that
+`cact.get(name)` takes names and aliases of the first two columns in any case, with or without `_`, `-` or
+spaces. `cact.get(name, like="torch")` takes a library's name, parameter names and defaults instead, so that
 `cact.get("leaky_relu", like="keras")` has Keras's slope. The spelling of the library always serves; another
 serves where it is unambiguous (`leakyrelu` is not in Keras, whose layer and function differ).
 
@@ -27,7 +27,7 @@ The libraries, in the versions that the tables were compared with:
 TABLE = """
 ## By cact's name
 Parameters stand behind a library's name where their names or defaults differ from cact's or where they are
-required (`name=`). A star: see the rules below. Dimensions (`dim`, `axis`) count as in NumPy.
+required (`name=`). A star: see the rules below.
 """
 
 RULES = """
@@ -48,16 +48,17 @@ TRAPS = """
 - Leaky slope: 0.01 in cact, torch, jax and ONNX; 0.2 in `keras.activations`; 0.3 in the layer of Keras.
 - `gelu`: exact in cact, torch, Keras and ONNX; the tanh form in `jax.nn`, unless `approximate=False`.
 - `hardsigmoid`: slope 1/6 in cact, torch, jax and Keras 3; 0.2 in ONNX and in Keras 2, for which
-  `cact.get("hardsigmoid", slope=0.2)`.
-- `swish`: `silu` in Keras and jax, which have no beta; ONNX's alpha is cact's `swish(beta)`.
-- `softmax` and its kin: the last axis in cact, Keras, jax and in ONNX from opset 13 (before, ONNX flattened from axis 1
-  on); torch without `dim` chooses by the number of dimensions and warns, so `like="torch"` wants `dim`.
-- `prelu`: a weight per channel broadcasts against x as NumPy does, so for images its shape is (C, 1, 1). The weight
-  starts at 0.25 in cact and torch, at 0 in Keras.
+  `cact.get("hardsigmoid", slope=0.2)`. `ThresholdedReLU` is a layer of Keras 2.
+- `swish`: `silu` in Keras and jax, which have no beta; ONNX's alpha is the beta of cact's `swish`.
+- `softmax` and its kin: the last axis in cact, Keras, jax and in ONNX from opset 13 (before, ONNX flattened
+  from axis 1 on). torch without `dim` chooses by the number of dimensions and warns: `like="torch"` wants it.
+- `sparsemax`: Keras to 3.15 is wrong where more than one element is left (keras-team/keras#23425), cact is not.
+- `prelu`: a weight per channel broadcasts against x as in NumPy, so for images its shape is (C, 1, 1). The
+  weight starts at 0.25 in cact and torch, at 0 in Keras.
 - `rrelu`: the mean slope, unless `training=True`; in torch the layer follows the mode of the network.
 - `softplus`: torch jumps to x above beta x = 20, cact does not.
-- `glu`: value first, then the gate, in torch, Keras and jax as in cact; ONNX's `SwiGLU` and cact's functions of two
-  arrays have the gate first.
+- `glu`: value first, then the gate, in torch, Keras and jax as in cact; in ONNX's `SwiGLU`, as in cact's
+  functions of two arrays, the gate is first.
 """
 
 
