@@ -52,7 +52,7 @@ TRAPS = """
 - `swish`: `silu` in Keras and jax, which have no beta; ONNX's alpha is the beta of cact's `swish`.
 - `softmax` and its kin: the last axis in cact, Keras, jax and in ONNX from opset 13 (before, ONNX flattened
   from axis 1 on). torch without `dim` chooses by the number of dimensions and warns: `like="torch"` wants it.
-- `sparsemax`: Keras to 3.15 is wrong where more than one element is left (keras-team/keras#23425), cact is not.
+- `sparsemax`: Keras to 3.15 is wrong where more than one element is left (keras-team/keras#23425).
 - `prelu`: a weight per channel broadcasts against x as in NumPy, so for images its shape is (C, 1, 1). The
   weight starts at 0.25 in cact and torch, at 0 in Keras.
 - `rrelu`: the mean slope, unless `training=True`; in torch the layer follows the mode of the network.
