@@ -101,7 +101,7 @@ def same(name: str, key: str, default: object) -> bool:
 
 
 def rows() -> Iterator[str]:
-    names = [*cact.names()]
+    names = [n for n in cact.names() if not cact.get(n)._record.registered]
     cells: dict[tuple[str, str], list[str]] = {}
     for like, library in LIBRARIES.items():
         for entry in library.entries:
