@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _activation, _backend
 from ._activation import Activation, OutputActivation, RandomizedActivation, _listed
+from ._like import resolve
 from ._registry import RECORDS, Record, add, find
 from ._shaped import GatedActivation, PiecesActivation, RowActivation
 
@@ -38,7 +39,7 @@ def names() -> list[str]:
     return list(RECORDS)
 
 
-def get(activation: Any, **params: Any) -> Activation:
+def get(activation: Any, *, like: str | None = None, **params: Any) -> Activation:
     """An activation by name, with parameters bound.
 
     Parameters
@@ -46,6 +47,9 @@ def get(activation: Any, **params: Any) -> Activation:
     activation : str, Activation or pair of callables
         A name or alias in any spelling (``"LeakyReLU"``, ``"leaky-relu"``); an Activation;
         or ``(f, grad)``, two NumPy functions of float64 arrays.
+    like : {"torch", "keras", "jax", "onnx", "sklearn"}, optional
+        Whose the name, the parameters' names and their defaults are; ``docs/names.md`` lists
+        them.  The spelling there always serves; another serves where it is unambiguous.
     **params
         Parameters to bind, such as ``negative_slope=0.2``.
 
@@ -56,10 +60,26 @@ def get(activation: Any, **params: Any) -> Activation:
     Raises
     ------
     ValueError
-        For an unknown name (the nearest known ones are named) or a bad parameter.
+        For an unknown name (the nearest known ones are named) or a bad parameter; with `like`, for
+        an unknown library, and for a name or a value there that no function here has.
     TypeError
-        For anything else, and for a parameter that the function does not have.
+        For anything else, and for a parameter that the function does not have or, with `like`,
+        needs and did not get.
+
+    Examples
+    --------
+    >>> import cact
+    >>> cact.get("LeakyReLU", negative_slope=0.2)
+    <cact activation leaky_relu, negative_slope=0.2>
+    >>> cact.get("LeakyReLU", like="keras")  # the layer of Keras; its function has 0.2
+    <cact activation leaky_relu, negative_slope=0.3>
+    >>> cact.get("gelu", like="jax")  # the tanh form by default
+    <cact activation gelu_tanh>
     """
+    if like is not None:
+        if not isinstance(activation, str):
+            raise TypeError(f"like={like!r:.60} goes with a name, got {activation!r:.60}")
+        activation, params = resolve(activation, like, params)
     if isinstance(activation, str):
         record = find(activation)
         found = _activations.get(record.name)
