@@ -194,7 +194,7 @@ def ufunc(str name not None, str operation not None):
 
 
 cdef extern from "numpy/ufuncobject.h":
-    int PyUFunc_RegisterLoopForDescr(object, cnp.PyArray_Descr *, cnp.PyUFuncGenericFunction,
+    int PyUFunc_RegisterLoopForDescr(void *, cnp.PyArray_Descr *, cnp.PyUFuncGenericFunction,
                                      cnp.PyArray_Descr **, void *) except -1
 
 
@@ -215,7 +215,7 @@ def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
         loop.types[k] = CACT_DOUBLE if parameter else CACT_BFLOAT
         descriptors[k] = <cnp.PyArray_Descr *>(double if parameter else dtype)
     _alive.append((double, dtype))
-    PyUFunc_RegisterLoopForDescr(ufunc, <cnp.PyArray_Descr *>dtype, loop_of(index), descriptors, loop)
+    PyUFunc_RegisterLoopForDescr(<void *>ufunc, <cnp.PyArray_Descr *>dtype, loop_of(index), descriptors, loop)
 
 
 # ---------------------------------------------------------------------- fast calls

@@ -1,0 +1,352 @@
+"""How exact each function is: every float32 there is, and ten million doubles.
+
+    python benchmarks/sweep.py                    # all functions, f and f': hours
+    python benchmarks/sweep.py gelu silu          # two of them: minutes
+    python benchmarks/sweep.py --stride 4099      # a sample of the floats: seconds a function
+    python benchmarks/sweep.py --dtypes float64 --samples 20000000
+    python benchmarks/sweep.py swish --params beta=0.3
+    python benchmarks/sweep.py --table            # write docs/accuracy.md from the results
+
+The kernels are those that ``import cact`` finds (``CACT_ISA=`` chooses the instruction set).  The
+reference (benchmarks/reference.h) is the textbook formula on the C library, compiled here: double
+or x87 long double where its error cannot matter, ``__float128`` where it can.  Errors are in the
+spacing of the exact result's binade.  Results go to docs/accuracy.json, one entry a function and
+dtype, the newest in place of the older.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import ctypes
+import datetime
+import importlib
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cact
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parent / "docs/accuracy.json"
+PAGE = HERE.parent / "docs/accuracy.md"
+BLOCK = 1 << 20
+#: ULP of f and of f' that may not be exceeded.
+BOUNDS = {"float32": (1.0, 1.0), "float64": (1.0, 2.0)}
+
+
+class Found(ctypes.Structure):
+    """What sweep.c counts for f or f'."""
+
+    _fields_ = [(k, ctypes.c_uint64) for k in ("n", "wrong", "above", "not_nan")] + [
+        (k, ctypes.c_double) for k in ("max", "worst")
+    ]
+
+
+def build(folder: str) -> ctypes.CDLL:
+    """Compile the reference; needs gcc's libquadmath."""
+    library = Path(folder, "sweep.so")
+    command = [os.environ.get("CC", "gcc"), "-O2", "-shared", "-fPIC", str(HERE / "sweep.c")]
+    subprocess.run([*command, "-o", str(library), "-lquadmath", "-lm"], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def functions() -> list[str]:
+    """The functions that the reference knows, in its order: the numbers that sweep.c takes."""
+    lines = (HERE / "names.inc").read_text().splitlines()
+    return [line.removeprefix("NAME(").removesuffix(")") for line in lines]
+
+
+def constants(name: str, params: dict[str, float]) -> np.ndarray:
+    values = {**cact.get(name)._record.defaults, **params}
+    return np.array([*values.values(), 0, 0, 0, 0][:4], float)
+
+
+# ---------------------------------------------------------------------- inputs
+def floats(stride: int) -> Iterator[np.ndarray]:
+    """Every `stride`-th float32 in the order of their bits."""
+    for start in range(0, 1 << 32, BLOCK * stride):
+        stop = min(start + BLOCK * stride, 1 << 32)
+        yield np.arange(start, stop, stride, dtype=np.uint64).astype(np.uint32).view(np.float32)
+
+
+def steps(center: float, dtype: Any, count: int) -> np.ndarray:
+    """The `count` nearest numbers on both sides of one."""
+    integer = np.int32 if dtype == np.float32 else np.int64
+    middle = np.array([center], dtype).view(integer)[0]
+    x = (int(middle) + np.arange(-count, count + 1)).astype(integer).view(dtype)
+    return x[np.isfinite(x)]
+
+
+def interesting(name: str) -> list[float]:
+    """Kinks, roots of f and f', and where some function saturates, underflows or changes its method."""
+    record = cact.get(name)._record
+    kinks = record.kinks(**record.defaults) if callable(record.kinks) else record.kinks
+    grid = np.linspace(-12, 12, 24001)
+    found = []
+    for order, y in enumerate(record.pair(grid, *record.defaults.values())[:2]):
+        with np.errstate(all="ignore"):
+            crossing = np.flatnonzero((y[1:] * y[:-1] < 0) & (np.abs(y[1:] - y[:-1]) < 0.1))
+        for i in crossing[:40]:
+            found.append(bisect(record, order, grid[i], grid[i + 1]))
+    thresholds = [
+        -745.1332, -744.44, -708.3964, -103.9721, -103.28, -87.33655, -40.0, -38.5675, -37.5194, -37.4299,
+        -36.7368, -22.5, -19.0615, -17.32868, -16.6355, -14.4, -13.5, -9.0109, -6.62, -5.6, -4.67, -4.0, -2.0,
+        -1.0, -0.6931472, -0.5, -0.3465736, -1e-6, 0.3465736, 0.5, 0.6931472, 1.0, 2.0, 4.0, 5.6, 9.0109,
+        16.6355, 19.0615, 20.0, 37.4299, 40.0, 88.72284, 709.7827, 745.1332,
+    ]  # fmt: skip
+    return [*kinks, *found, *thresholds]
+
+
+def bisect(record: Any, order: int, left: float, right: float) -> float:
+    """A root of f (order 0) or f' (1) between two points where its signs differ."""
+
+    def sign(x: float) -> float:
+        return float(np.sign(record.pair(np.array(x), *record.defaults.values())[order]))
+
+    side = sign(left)
+    while left < (middle := (left + right) / 2) < right:
+        left, right = (middle, right) if sign(middle) == side else (left, middle)
+    return left
+
+
+def doubles(name: str, samples: int, seed: int = 1) -> Iterator[np.ndarray]:
+    """All exponents, the usual ranges, and dense about what is hard."""
+    hard = interesting(name)
+    rng = np.random.default_rng(seed)
+    dense = max(1000, samples // (8 * len(hard)))
+    for center in hard:
+        scale = max(abs(center), 1e-3)
+        distance = scale * 2.0 ** rng.uniform(-52, -2, dense) * rng.choice([-1, 1], dense)
+        yield np.concatenate([steps(center, np.float64, 500), center + distance])
+    rest = max(samples - len(hard) * (dense + 1000), BLOCK // 4)
+    for start in range(0, rest, BLOCK):
+        n = min(BLOCK, rest - start) // 4 + 1
+        bits = rng.integers(0, 1 << 64, n, dtype=np.uint64)
+        with np.errstate(all="ignore"):
+            yield np.concatenate(
+                [
+                    bits.view(np.float64),
+                    rng.normal(0, 3, n),
+                    rng.uniform(-760, 60, n),
+                    2.0 ** rng.uniform(-80, 8, n) * rng.choice([-1, 1], n),
+                ]
+            )
+
+
+# ---------------------------------------------------------------------- the sweep
+def judge(library: ctypes.CDLL, name: str, blocks: Iterator[np.ndarray], params: dict[str, float],
+          progress: Any = None) -> list[Found]:  # fmt: skip
+    """The kernels' f and f' on all blocks, on both cores, against the reference."""
+    which, values = functions().index(name), constants(name, params)
+    kernel = getattr(cact.kernels, f"{name}_value_and_grad")
+
+    def one(x: np.ndarray) -> Any:
+        f, d = np.empty_like(x), np.empty_like(x)
+        kernel(x, f, d, **params)
+        result = (Found * 2)()
+        compare = library.sweep_float if x.dtype == np.float32 else library.sweep_double
+        pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, f, d, values)]
+        compare(which, ctypes.c_size_t(x.size), *pointers, result)
+        return result
+
+    total = [Found(max=0.0), Found(max=0.0)]
+    workers = os.cpu_count() or 1
+    with cact.num_threads(1), concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        running: list[Any] = []
+
+        def take() -> None:
+            for sum_, part in zip(total, running.pop(0).result()):
+                for key in ("n", "wrong", "above", "not_nan"):
+                    setattr(sum_, key, getattr(sum_, key) + getattr(part, key))
+                if part.max > sum_.max or (part.not_nan and not sum_.worst):
+                    sum_.max, sum_.worst = max(part.max, sum_.max), part.worst
+            if progress is not None:
+                progress.update()
+
+        for x in blocks:
+            running.append(pool.submit(one, x))
+            if len(running) > 2 * workers:
+                take()
+        while running:
+            take()
+    return total
+
+
+def entry(name: str, dtype: str, total: list[Found], params: dict[str, float], about: dict[str, Any],
+          seconds: float) -> dict[str, Any]:  # fmt: skip
+    kind = np.dtype(dtype).type
+    result: dict[str, Any] = {"function": name, "dtype": dtype, "params": params, **about}
+    result["seconds"] = round(seconds, 1)
+    for key, found in zip(("f", "grad"), total):
+        result[key] = {
+            "inputs": found.n,
+            "max_ulp": round(found.max, 5),
+            "worst": float(kind(found.worst)).hex(),
+            "correctly_rounded_percent": round(100 * (1 - found.wrong / max(found.n, 1)), 4),
+            "above_1_ulp": found.above,
+            "nan_wrong": found.not_nan,
+        }
+    return result
+
+
+def about(command: str) -> dict[str, Any]:
+    info = cact.info()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "isa": info["isa"] or "numpy",
+        "compiler": info["versions"].get("compiler", ""),
+        "machine": cpu(),
+        "command": command,
+    }
+
+
+def cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def within(e: dict[str, Any]) -> bool:
+    """Whether an entry keeps its bounds."""
+    parts = zip((e["f"], e["grad"]), BOUNDS[e["dtype"]])
+    return all(p["max_ulp"] <= bound and not p["nan_wrong"] for p, bound in parts)
+
+
+def load() -> list[dict[str, Any]]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+
+
+def save(new: dict[str, Any]) -> None:
+    key = ("function", "dtype", "params", "isa")
+    kept = [e for e in load() if any(e[k] != new[k] for k in key)]
+    order = cact.names()
+    entries = sorted([*kept, new], key=lambda e: (order.index(e["function"]), e["dtype"], str(e["params"])))
+    temporary = RESULTS.with_suffix(".tmp")
+    lines = ",\n".join(json.dumps(e) for e in entries)
+    temporary.write_text(f"[\n{lines}\n]\n")
+    temporary.replace(RESULTS)
+
+
+def peer_entry(library: ctypes.CDLL, peer: str, name: str, stride: int) -> dict[str, Any]:
+    """The same for the expression that users of another library write (cact/_idioms.py), in float32."""
+    from cact._idioms import IDIOMS, namespace
+
+    which, values = functions().index(name), constants(name, {})
+    forward, backward = (IDIOMS[peer][op].get(name, ("",))[0] for op in ("forward", "backward"))
+    total = [Found(max=0.0), Found(max=0.0)]
+    for x in floats(stride):
+        one = np.ones_like(x)
+        results = []
+        for statement in (forward, backward):
+            with np.errstate(all="ignore"):
+                names = namespace(
+                    x.reshape(1, -1), one.reshape(1, -1), np.full((1, x.size), np.nan, x.dtype), [peer]
+                )
+            *before, last = statement.split("; ")
+            with np.errstate(all="ignore"):
+                if statement:
+                    exec("; ".join(before), names)
+                    y = eval(last, names)
+                    y = names["out"] if y is None else y[0] if isinstance(y, tuple) else y
+                else:
+                    y = names["out"]
+            results.append(np.ascontiguousarray(np.asarray(y, np.float32).ravel()))
+        part = (Found * 2)()
+        pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, *results, values)]
+        library.sweep_float(which, ctypes.c_size_t(x.size), *pointers, part)
+        for sum_, p in zip(total, part):
+            for key in ("n", "wrong", "above", "not_nan"):
+                setattr(sum_, key, getattr(sum_, key) + getattr(p, key))
+            if p.max > sum_.max:
+                sum_.max, sum_.worst = p.max, p.worst
+    command = f"python benchmarks/sweep.py --peers {peer} --stride {stride}"
+    e = entry(name, "float32", total, {}, about(command), 0)
+    version = importlib.import_module(peer).__version__
+    return {**e, "isa": f"{peer} {version}", "has": [bool(forward), bool(backward)]}
+
+
+def describe(e: dict[str, Any]) -> str:
+    parts = [
+        f"{what} {p['max_ulp']:.4f} ULP at {float.fromhex(p['worst']):.9g}"
+        f" ({p['correctly_rounded_percent']:.2f} % correctly rounded)"
+        for what, p in (("f", e["f"]), ("f'", e["grad"]))
+    ]
+    params = "".join(f" {k}={v}" for k, v in e["params"].items())
+    mark = "" if within(e) else "   ABOVE THE BOUND"
+    return f"{e['function']}{params} {e['dtype']}: {'; '.join(parts)}; {e['seconds']} s{mark}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("functions", nargs="*", help="default: all elementwise ones")
+    parser.add_argument("--dtypes", default="float32,float64")
+    parser.add_argument("--stride", type=int, default=1, help="float32: take every so many-th")
+    parser.add_argument("--samples", type=int, default=12_000_000, help="float64: inputs a function")
+    parser.add_argument("--params", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--peers", default="", help="measure these libraries instead: numpy,scipy,torch")
+    parser.add_argument("--no-save", action="store_true", help="leave docs/accuracy.json alone")
+    parser.add_argument("--table", action="store_true", help="write docs/accuracy.md and stop")
+    args = parser.parse_args()
+    if args.table:
+        import accuracy_page
+
+        PAGE.write_text(accuracy_page.page(load()))
+        return 0
+    if cact.info()["backend"] != "c":
+        sys.exit(f"sweep: the C kernels are not in use ({cact.info()['why_not_c']})")
+    params = {k: float(v) for k, v in (p.split("=") for p in args.params)}
+    chosen = [cact.get(n).name for n in args.functions] or [n for n in functions() if n in cact.names()]
+    command = "python benchmarks/sweep.py " + " ".join(sys.argv[1:])
+    good = True
+    if args.peers:
+        from cact._idioms import IDIOMS
+
+        with tempfile.TemporaryDirectory() as folder:
+            library = build(folder)
+            for peer in args.peers.split(","):
+                for name in chosen:
+                    if name in IDIOMS[peer]["forward"] or name in IDIOMS[peer]["backward"]:
+                        e = peer_entry(library, peer, name, args.stride)
+                        print(peer, describe(e), flush=True)
+                        save(e)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        library = build(folder)
+        for name in chosen:
+            for dtype in args.dtypes.split(","):
+                start = time.perf_counter()
+                if dtype == "float32":
+                    blocks, count = floats(args.stride), math.ceil((1 << 32) / (BLOCK * args.stride))
+                else:
+                    blocks, count = doubles(name, args.samples), None
+                with bar(f"{name} {dtype}", count) as progress:
+                    total = judge(library, name, blocks, params, progress)
+                e = entry(name, dtype, total, params, about(command), time.perf_counter() - start)
+                print(describe(e), flush=True)
+                good &= within(e)
+                if not args.no_save:
+                    save(e)
+    return 0 if good else 1
+
+
+def bar(what: str, count: int | None) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=count, desc=what, unit="M", leave=False, disable=not sys.stderr.isatty())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

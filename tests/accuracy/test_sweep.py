@@ -1,0 +1,87 @@
+"""The sweep of benchmarks/sweep.py in small: a millionth part of the inputs, and all about the hard points.
+
+First the reference itself is held against mpmath on the documented formula.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from conftest import COMPILED, ELEMENTWISE
+from mpmath import mp, mpf
+
+import cact
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import sweep
+
+STRIDE = 4099  # odd, so that all low bits occur
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    if shutil.which("gcc") is None:
+        pytest.skip("the reference needs gcc and its libquadmath")
+    return sweep.build(str(tmp_path_factory.mktemp("sweep")))
+
+
+def test_the_reference_knows_every_function() -> None:
+    assert set(sweep.functions()) == set(ELEMENTWISE)
+
+
+def reference(library: ctypes.CDLL, name: str, x: np.ndarray) -> np.ndarray:
+    """f and f', each as an exponent of 2 and three doubles to add."""
+    parts = np.zeros((x.size, 2, 4))
+    pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, sweep.constants(name, {}), parts)]
+    library.reference(sweep.functions().index(name), ctypes.c_size_t(x.size), *pointers)
+    return parts
+
+
+@pytest.mark.parametrize("name", sorted(set(sweep.functions()) & set(ELEMENTWISE)))
+def test_the_reference_is_the_documented_formula(library: ctypes.CDLL, name: str) -> None:
+    rng = np.random.default_rng(3)
+    hard = np.concatenate([sweep.steps(t, np.float64, 1) for t in sweep.interesting(name)])
+    x = [rng.normal(0, 3, 40), 2.0 ** rng.uniform(-60, 8, 20) * rng.choice([-1, 1], 20), rng.choice(hard, 40)]
+    x = np.concatenate(x)
+    x = x[~np.isin(x, oracle.kinks(name))]
+    for point, both in zip(x.tolist(), reference(library, name, x)):
+        for part, exact_of in enumerate((oracle.value, oracle.derivative)):
+            exact = exact_of(name, point, cact.get(name).params)
+            with mp.workprec(256):
+                exponent, *terms = both[part].tolist()
+                ours = sum(map(mpf, terms)) * mpf(2) ** int(exponent)
+                error = abs(ours - exact) / oracle.ulp(exact, np.float64)
+            assert error < 2**-8, f"{name}, {['f', 'grad'][part]} at {point!r}: {error} ULP of float64"
+
+
+def blocks(name: str, dtype: Any) -> Iterator[np.ndarray]:
+    if dtype == np.float32:
+        yield from sweep.floats(STRIDE)
+        yield np.concatenate([sweep.steps(t, np.float32, 1 << 12) for t in sweep.interesting(name)])
+    else:
+        yield from sweep.doubles(name, 200_000)
+
+
+@pytest.mark.skipif(
+    not COMPILED, reason="no compiled kernels: tests/accuracy/test_accuracy.py has the fallback"
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", sorted(set(sweep.functions()) & set(ELEMENTWISE)))
+def test_bounds(library: ctypes.CDLL, name: str, dtype: Any, engine: str) -> None:
+    """1 ULP, and 2 for f' in float64."""
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    found = sweep.judge(library, name, blocks(name, dtype), {})
+    for what, part, bound in zip(("f", "grad"), found, sweep.BOUNDS[np.dtype(dtype).name]):
+        where = f"{name} {what} {np.dtype(dtype)} on {engine}: {part.max} ULP at {float(part.worst).hex()}"
+        assert part.n > 190_000
+        assert part.max <= bound, where
+        assert not part.not_nan, where
