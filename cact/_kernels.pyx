@@ -60,9 +60,22 @@ cdef enum:
 cdef dict _index = {cact_name(i).decode(): i for i in range(cact_count())}
 
 
+#: The operations by the names that Python calls them.
+cdef dict _operations = {
+    "forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD, "value_and_grad": CACT_VALUE_AND_GRAD,
+    "param_grad": CACT_PARAM_GRAD, "grad_from_output": CACT_GRAD_FROM_OUTPUT,
+    "backward_from_output": CACT_BACKWARD_FROM_OUTPUT, "gate": CACT_GATE, "gate_backward": CACT_GATE_BACKWARD,
+}
+
+
 def inventory():
     """Name of each activation in the C table -> number of its parameters."""
     return {name: cact_params(i) for name, i in _index.items()}
+
+
+def has(str name not None, str operation not None):
+    """Whether an activation of the C table has an operation."""
+    return bool(cact_has(_index[name], _operations[operation]))
 
 
 def isas():
@@ -142,13 +155,6 @@ cdef list _types = [
 
 cdef list _alive = []  # names of ufuncs, which NumPy does not copy
 
-
-#: The operations by the names that Python calls them.
-cdef dict _operations = {
-    "forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD, "value_and_grad": CACT_VALUE_AND_GRAD,
-    "param_grad": CACT_PARAM_GRAD, "grad_from_output": CACT_GRAD_FROM_OUTPUT,
-    "backward_from_output": CACT_BACKWARD_FROM_OUTPUT, "gate": CACT_GATE, "gate_backward": CACT_GATE_BACKWARD,
-}
 
 cdef cnp.PyUFuncGenericFunction loop_of(int index):
     return <cnp.PyUFuncGenericFunction>(rows_loop if cact_rows(index) else elementwise_loop)
