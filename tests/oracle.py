@@ -27,7 +27,7 @@ SPARE = 100
 #: Nothing is left of a result below this: it is 0 to any rounding.
 NOTHING = {np.float32: mpf(2) ** -170, np.float64: mpf(2) ** -1100}
 #: Where limits at infinity are read off: far beyond any float, within reach of mpmath.
-FAR = mpf(2) ** 1050
+FAR = mpf(2) ** 1200
 
 
 def _exp(z: mpf) -> mpf:
@@ -57,6 +57,8 @@ FUNCTIONS: dict[str, Any] = {
     "fsum": mp.fsum,
     "pi": mp.pi,
     "abs": abs,
+    "sign": mp.sign,
+    "clip": lambda v, low, high: min(max(v, low), high),
     "max": max,
     "min": min,
 }
@@ -138,7 +140,7 @@ def derivative(
 
     gap = mpf(1)
     if by == "x" and not direction:
-        gap = min((abs(names["x"] - k) for k in kinks(name)), default=gap)
+        gap = min((abs(names["x"] - k) for k in kinks(name, params)), default=gap)
     shorter = max(0, -mp.mag(gap))  # both ends of the step on the same side of every kink
 
     def compute() -> mpf:
@@ -150,9 +152,11 @@ def derivative(
     return _refined(compute, names, dtype)
 
 
-def kinks(name: str) -> tuple[float, ...]:
-    """Where f has no second derivative, so that a difference must not reach across."""
-    return cact.get(name)._record.kinks
+def kinks(name: str, params: Mapping[str, float]) -> tuple[mpf, ...]:
+    """Where f has no second derivative, so that a difference must not reach across; exactly."""
+    record = cact.get(name)._record
+    with mp.workprec(2500):
+        return tuple(mpf(k) for k in record.kinks_at(*(_exact(params[p]) for p in record.defaults)))
 
 
 def limit(name: str, sign: int, params: Mapping[str, float], operation: str = "forward") -> float:
