@@ -22,7 +22,7 @@ import cact
 __all__ = ["derivative", "kinks", "limit", "rounded", "ulp", "ulp_error", "value"]
 
 #: How many bits of a result must stand above the noise of its evaluation, which is 2^-precision
-#: times the largest terms: 1, |x|, a parameter or its inverse.
+#: times the largest terms: 1, |x|, a parameter or its inverse, and for a difference |f|.
 SPARE = 100
 #: Nothing is left of a result below this: it is 0 to any rounding.
 NOTHING = {np.float32: mpf(2) ** -170, np.float64: mpf(2) ** -1100}
@@ -92,14 +92,14 @@ def evaluate(formula: str, **names: Any) -> mpf:
     return mpf(eval(_compiled(formula), {"__builtins__": {}} | scope))
 
 
-def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any) -> mpf:
+def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any, size: mpf | int = 1) -> mpf:
     """`compute` at a precision that leaves the result `SPARE` bits.
 
     Agreement of two precisions would not do: of x*tanh(log(1+exp(x))) both may see only the
     first factor move.
     """
     params = [abs(v) for k, v in names.items() if k != "x" and v]
-    largest = max(mpf(1), abs(names["x"]), *params, *(1 / v for v in params))
+    largest = max(mpf(1), size, abs(names["x"]), *params, *(1 / v for v in params))
     precision = 300
     while precision < 20000:
         with mp.workprec(precision):
@@ -149,7 +149,8 @@ def derivative(
                 lambda t: evaluate(formula, **(names | {by: t})), names[by], direction=direction
             )
 
-    return _refined(compute, names, dtype)
+    size = abs(evaluate(formula, **names))  # of what is subtracted: of x**2 much more than of x
+    return _refined(compute, names, dtype, size if mp.isfinite(size) else 1)
 
 
 def kinks(name: str, params: Mapping[str, float]) -> tuple[mpf, ...]:

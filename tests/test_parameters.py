@@ -13,6 +13,13 @@ from conftest import BASE, DTYPES, ELEMENTWISE, misaligned, numeric, room
 
 import cact
 
+#: Other values than the default for parameters that are no numbers.
+OTHER: dict[str, dict[str, Any]] = {
+    "axis": {"axis": 0},
+    "training": {"training": True, "random_state": 5},
+    "random_state": {"random_state": 5},
+}
+
 PARAMETRIC = [(n, k) for n in ELEMENTWISE for k in numeric(cact.get(n))]
 
 
@@ -157,7 +164,7 @@ def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -
     assert copied(f).params == f.params
     np.testing.assert_array_equal(copied(f)(BASE), f(BASE))
     for key, value in f.params.items():
-        other = f.bind(**{key: 0 if key == "axis" else value + 1})
+        other = f.bind(**(OTHER[key] if key in OTHER else {key: value + 1, **room(name, key)}))
         assert copied(other) == other != f
         assert f.params[key] == value == cact.get(name).params[key], "a copy changed the original"
         np.testing.assert_array_equal(copied(other)(BASE), other(BASE))

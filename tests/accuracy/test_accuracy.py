@@ -99,18 +99,18 @@ def kinks(name: str, params: dict[str, float]) -> list[float]:
 
 
 @functools.cache
-def roots(name: str, operation: str) -> tuple[float, ...]:
+def roots(name: str, operation: str, choice: int = 0) -> tuple[float, ...]:
     """Where f or f' changes its sign, away from kinks and 0: there relative accuracy is hardest."""
-    f = cact.get(name)
+    params = parameters(name)[choice]
     exact = oracle.value if operation == "forward" else oracle.derivative
 
     def sign(x: float) -> float:
-        return math.copysign(1, float(exact(name, x, numeric(f))))
+        return math.copysign(1, float(exact(name, x, params)))
 
     found = []
     grid = np.arange(-8.015625, 8.0, 0.0625).tolist()
     for left, right in itertools.pairwise(grid):
-        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *kinks(name, numeric(f)))):
+        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *kinks(name, params))):
             continue
         side = sign(left)
         while (middle := (left + right) / 2) not in (left, right):
@@ -137,7 +137,7 @@ def points(name: str, operation: str, dtype: Any, choice: int) -> np.ndarray:
         special(dtype),
         *(near(t, dtype, 1) for t in THRESHOLDS),
         *(approaching(k, dtype) for k in kinks(name, parameters(name)[choice])),
-        *(approaching(r, dtype) for r in roots(name, operation)),
+        *(approaching(r, dtype) for r in roots(name, operation, choice)),
     ]
     return np.unique(np.concatenate(parts).astype(dtype))
 
@@ -181,7 +181,7 @@ def test_error_in_ulp(name: str, operation: str, dtype: Any, choice: int, engine
     label = f"{name} {operation} {params} {np.dtype(dtype)} on {engine}"
     if engine == "numpy":
         beside = np.zeros(x.shape, bool)
-        for root in roots(name, operation):
+        for root in roots(name, operation, choice):
             beside |= abs(x - root) < BESIDE
         absolute = [
             float(abs(oracle.mpf(float(a)) - b)) / float(np.finfo(dtype).eps) if where else 0.0
