@@ -104,7 +104,9 @@ def test_forms_of_x(engine: str) -> None:
     assert f(BASE, out=out) is out
     np.testing.assert_array_equal(out, f(BASE))
     low = np.linspace(0, 0.1, 12)[:, None]
-    np.testing.assert_array_equal(f.grad(x, lower=low, upper=low)[x < 0], np.broadcast_to(low, x.shape)[x < 0])
+    np.testing.assert_array_equal(
+        f.grad(x, lower=low, upper=low)[x < 0], np.broadcast_to(low, x.shape)[x < 0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,11 @@ from ._stable import _product
 INF = float("inf")
 
 
+def _proportional(x, slope):
+    """slope*x, for x below 0; a slope of 0 gives 0 at -inf too."""
+    return np.where(slope == 0, np.copysign(0.0, x), slope * x)
+
+
 @activation("x", aliases=("linear", "none"), zero_centered=True, from_output=np.ones_like)
 def identity(x):
     return x, np.ones_like(x)
@@ -55,7 +60,7 @@ def relu6(x):
     output_domain="negative_slope",
 )
 def leaky_relu(x, negative_slope=0.01):
-    return np.where(x > 0, x, negative_slope * x), np.where(x > 0, 1.0, negative_slope)
+    return np.where(x > 0, x, _proportional(x, negative_slope)), np.where(x > 0, 1.0, negative_slope)
 
 
 @activation(
@@ -70,7 +75,11 @@ def leaky_relu(x, negative_slope=0.01):
 )
 def prelu(x, weight=0.25):
     positive = x > 0
-    return np.where(positive, x, weight * x), np.where(positive, 1.0, weight), np.minimum(x, 0.0)
+    return (
+        np.where(positive, x, _proportional(x, weight)),
+        np.where(positive, 1.0, weight),
+        np.minimum(x, 0.0),
+    )
 
 
 @activation(
@@ -84,7 +93,7 @@ def prelu(x, weight=0.25):
 )
 def rrelu(x, lower=1 / 8, upper=1 / 3):
     slope = 0.5 * lower + 0.5 * upper
-    return np.where(x > 0, x, slope * x), np.where(x > 0, 1.0, slope)
+    return np.where(x > 0, x, _proportional(x, slope)), np.where(x > 0, 1.0, slope)
 
 
 @activation(
