@@ -77,6 +77,7 @@ INLINE double greater(double a, double b) /* likewise */
     int64_t u = (int64_t)to_bits(a), v = (int64_t)to_bits(b);
     return from_bits((uint64_t)(u > v ? u : v));
 }
+INLINE double made_finite(double x) { return __builtin_copysign(smaller(abs_(x), DBL_MAX), x); }
 INLINE double choose(mask m, double a, double b) { return from_bits((to_bits(a) & m) | (to_bits(b) & ~m)); }
 
 /* ------------------------------------------------------------------ num */
@@ -272,7 +273,7 @@ INLINE real not_above(double a)
     const float r = (float)a;
     int32_t u;
     memcpy(&u, &r, 4);
-    u -= r <= a ? 0 : u < 0 ? -1 : 1;
+    u -= -(r > a) & (1 | u >> 31); /* no branch on a, of which gcc would make two loops */
     float below;
     memcpy(&below, &u, 4);
     return below;

@@ -6,10 +6,8 @@ ACTIVATION(hardsigmoid)
 {
     const double slope = p[0], offset = p[1];
     const double n = 1 - offset, m = n - 1, n_low = (1 - (n - m)) - (offset + m); /* 1 - offset, exactly */
-    const double q = n / slope, r = q + (fma_(-q, slope, n) + n_low) / slope;
-    const double left = -offset / slope, right = r == r ? r : q; /* may overflow */
-    const double low = left < -DBL_MAX ? -DBL_MAX : left > DBL_MAX ? DBL_MAX : left;
-    const double high = right < -DBL_MAX ? -DBL_MAX : right > DBL_MAX ? DBL_MAX : right;
+    const double q = made_finite(n / slope), high = made_finite(q + (fma_(-q, slope, n) + n_low) / slope);
+    const double low = made_finite(-offset / slope);
     const double v = rounded(product_plus(slope, x, offset)), f = v > 0 ? v < 1 ? v : 1 : 0;
     return (dual){
         .f = x < not_below(low) ? 0 : x > not_above(high) ? 1 : f,
