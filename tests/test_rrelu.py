@@ -87,7 +87,7 @@ def test_value_and_grad_without_a_seed(engine: str) -> None:
 
 def test_a_derivative_without_the_draws(engine: str) -> None:
     f = cact.get("rrelu", training=True)
-    for seed in (None, np.random.default_rng(0)):
+    for seed in (None, np.random.default_rng(0), np.random.PCG64(0)):
         with pytest.raises(ValueError, match=r"rrelu\.grad: .*random_state.*forward"):
             f.grad(BASE, random_state=seed)
         with pytest.raises(ValueError, match=r"rrelu\.backward: .*random_state.*forward"):
@@ -104,6 +104,9 @@ def test_forms_of_x(engine: str) -> None:
     out = np.empty_like(BASE)
     assert f(BASE, out=out) is out
     np.testing.assert_array_equal(out, f(BASE))
+    wide = f(BASE[:20], upper=np.full((3, 1, 1), 0.5))
+    assert wide.shape == (3, 1, 20)
+    assert (wide[0] != wide[1]).any(), "a draw for each element of the result"
     low = np.linspace(0, 0.1, 12)[:, None]
     got = f.grad(x, lower=low, upper=low)
     np.testing.assert_array_equal(got[x < 0], np.broadcast_to(low, x.shape)[x < 0])
