@@ -168,7 +168,7 @@ class Activation(_Caller):
     def gain(self) -> float:
         if not self._record.elementwise:
             return 1.0
-        z = np.linspace(-12.0, 12.0, 48001)
+        z = np.arange(-12.0, 12.0, 2.0**-11) + 2.0**-12  # f may jump at an end of a step, not in its middle
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
         f = self._record.pair(z, *(np.mean(self.params[k]) for k in self._record.defaults))[0]
         second_moment = float(np.sum(f * f * density) * (z[1] - z[0]))
@@ -397,12 +397,14 @@ class RandomizedActivation(Activation):
         if not params["training"]:
             return low, high
         seed = params["random_state"]
-        if operation in ("grad", "backward") and (seed is None or isinstance(seed, np.random.Generator)):
+        stateful = (np.random.Generator, np.random.BitGenerator, np.random.RandomState)
+        if operation in ("grad", "backward") and (seed is None or isinstance(seed, stateful)):
             raise ValueError(
                 f"{self.name}.{operation}: in training the derivative needs the random_state (an int or a"
                 " SeedSequence) of the forward call"
             )
-        slopes = np.random.default_rng(seed).uniform(low, high, np.shape(x))
+        shape = np.broadcast_shapes(np.shape(x), np.shape(low), np.shape(high))
+        slopes = np.random.default_rng(seed).uniform(low, high, shape)
         return slopes, slopes
 
 
@@ -477,6 +479,8 @@ def _docstring(record: Record) -> str:
         + (" (learnable)" if key in record.learnable else "")
         for key, value in record.defaults.items()
     )
+    if record.randomized:
+        parameters += "\ntraining : bool, default False\nrandom_state : None, int, SeedSequence or Generator"
     return (
         f"{record.name}(x, out=None, **kwargs)\n\n    {record.formula}\n\n"
         + (f"Parameters\n----------\nx : array_like{parameters}\n\n" if parameters else "")

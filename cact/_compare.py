@@ -46,7 +46,8 @@ class Configuration:
     def label(self) -> str:
         """Such as ``"leaky_relu(negative_slope=0.2) + batch norm"``."""
         f = self.activation
-        changed = [f"{k}={v}" for k, v in f.params.items() if not np.array_equal(v, f._record.defaults[k])]
+        default = type(f)(f._record, {}, f._functions).params
+        changed = [f"{k}={v}" for k, v in f.params.items() if not np.array_equal(v, default[k])]
         return (
             f.name
             + (f"({', '.join(changed)})" if changed else "")

@@ -144,7 +144,8 @@ def register(
         Put this in the place of a function that was registered under the same name.
     **traits
         ``aliases``, ``reference``, ``range``, ``monotonic``, ``zero_centered``,
-        ``smoothness``, ``saturates``, ``can_die``, ``kinks``, ``domains``: see `Activation`.
+        ``smoothness``, ``saturates``, ``can_die``, ``kinks``, ``domains``: see `Activation`;
+        ``kinks`` may be a function of the parameters.
 
     Returns
     -------

@@ -74,14 +74,21 @@ class Record:
     monotonic: bool = True
     zero_centered: bool = False
     smoothness: float = math.inf
-    """How many derivatives are continuous (0: kinks)."""
+    """How many derivatives are continuous (0: kinks, -1: f itself jumps)."""
     saturates: str | None = None
     """Where f' tends to 0: "left", "both" or None."""
     can_die: bool = False
     """Whether f' is exactly 0 on a half line."""
-    kinks: tuple[float, ...] = ()
+    kinks: tuple[float, ...] | Callable[..., tuple[float, ...]] = ()
+    """Where the formula changes; ``(*params) -> kinks`` where that depends on them."""
     registered: bool = False
     """Entered by the user, with `cact.register`."""
+
+    def kinks_at(self, *params: Any) -> tuple[Any, ...]:
+        """The kinks with these parameters, without any at the defaults."""
+        if not callable(self.kinks):
+            return self.kinks
+        return self.kinks(*(params or self.defaults.values()))
 
     @property
     def elementwise(self) -> bool:

@@ -77,6 +77,7 @@ INLINE double greater(double a, double b) /* likewise */
     int64_t u = (int64_t)to_bits(a), v = (int64_t)to_bits(b);
     return from_bits((uint64_t)(u > v ? u : v));
 }
+INLINE double made_finite(double x) { return __builtin_copysign(smaller(abs_(x), DBL_MAX), x); }
 INLINE double choose(mask m, double a, double b) { return from_bits((to_bits(a) & m) | (to_bits(b) & ~m)); }
 
 /* ------------------------------------------------------------------ num */
@@ -89,12 +90,14 @@ INLINE num exact(double a) { return a; }
 INLINE num pair(double hi, double lo) { return (void)lo, hi; }
 INLINE num sum(double a, double b) { return a + b; }
 INLINE num big_sum(double a, double b) { return a + b; }
+INLINE num product_plus(double a, double b, double c) { return fma_(a, b, c); }
 INLINE num product(double a, double b) { return a * b; }
 INLINE num add(num a, num b) { return a + b; }
 INLINE num add_big(num a, num b) { return a + b; }
 INLINE num sub(num a, num b) { return a - b; }
 INLINE num mul(num a, num b) { return a * b; }
 INLINE num times(num a, double b) { return a * b; }
+INLINE num sqrt_(num a) { return __builtin_sqrt(a); }
 INLINE num scale(num a, double b) { return a * b; }
 INLINE num reciprocal(num a) { return 1 / a; }
 INLINE num ratio(num a, num b) { return a / b; }
@@ -138,6 +141,8 @@ INLINE num add(num a, num b)
     return (num){s.hi, s.lo + (a.lo + b.lo)};
 }
 
+INLINE num product_plus(double a, double b, double c) { return add(product(a, b), exact(c)); }
+
 INLINE num add_big(num a, num b) /* a and b as in big_sum */
 {
     num s = big_sum(a.hi, b.hi);
@@ -170,6 +175,12 @@ INLINE num ratio(num a, num b) /* the residual of the quotient, applied once */
 {
     double y = 1 / b.hi, q = a.hi * y;
     return (num){q, y * fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo)};
+}
+
+INLINE num sqrt_(num a) /* the residual of the root, applied once */
+{
+    double s = __builtin_sqrt(a.hi);
+    return (num){s, (fma_(-s, s, a.hi) + a.lo) / (2 * s)};
 }
 
 INLINE num reciprocal(num a)
@@ -254,6 +265,23 @@ INLINE real proportional(real x, double a)
 #endif
     return exact_ == exact_ ? (real)exact_ : 0;
 }
+
+/* The greatest real number not above a, and the least not below: x > a where x > not_above(a). */
+INLINE real not_above(double a)
+{
+#if CACT_REAL == 32
+    const float r = (float)a;
+    int32_t u;
+    memcpy(&u, &r, 4);
+    u -= -(r > a) & (1 | u >> 31); /* no branch on a, of which gcc would make two loops */
+    float below;
+    memcpy(&below, &u, 4);
+    return below;
+#else
+    return a;
+#endif
+}
+INLINE real not_below(double a) { return -not_above(-a); }
 
 /* Beyond |z| = FAR, e^-|z| is 0 in the result's type, subnormals and a factor |z| included;
  * beyond FARTHEST with any factor. */

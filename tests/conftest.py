@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,19 @@ if _backend.compiled is not None:
 COMPILED = [e for e in ENGINES if e != "numpy"]
 #: The catalogue without the functions of whole rows (softmax).
 ELEMENTWISE = [n for n in cact.names() if cact.get(n)._record.elementwise]
+
+
+def numeric(f: cact.Activation) -> dict[str, Any]:
+    """The parameters that are numbers: rrelu has training and random_state beside them."""
+    return {k: f.params[k] for k in f._record.defaults}
+
+
+def room(name: str, key: str) -> dict[str, float]:
+    """What to bind so that the parameter `key` may be anything between -9 and 9."""
+    low, high = cact.get(name)._record.ordered or ("", "")
+    return {high: 9.0} if key == low else {low: -9.0} if key == high else {}
+
+
 #: Numbers for tests that do not care which.
 BASE = np.random.default_rng(5).normal(0, 2, 240)
 DTYPES = [np.float16, np.float32, np.float64]

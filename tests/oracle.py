@@ -22,12 +22,12 @@ import cact
 __all__ = ["derivative", "kinks", "limit", "rounded", "ulp", "ulp_error", "value"]
 
 #: How many bits of a result must stand above the noise of its evaluation, which is 2^-precision
-#: times the largest terms: 1, |x|, a parameter or its inverse.
+#: times the largest terms: 1, |x|, a parameter or its inverse, and for a difference |f|.
 SPARE = 100
 #: Nothing is left of a result below this: it is 0 to any rounding.
 NOTHING = {np.float32: mpf(2) ** -170, np.float64: mpf(2) ** -1100}
 #: Where limits at infinity are read off: far beyond any float, within reach of mpmath.
-FAR = mpf(2) ** 1050
+FAR = mpf(2) ** 1200
 
 
 def _exp(z: mpf) -> mpf:
@@ -57,6 +57,8 @@ FUNCTIONS: dict[str, Any] = {
     "fsum": mp.fsum,
     "pi": mp.pi,
     "abs": abs,
+    "sign": mp.sign,
+    "clip": lambda v, low, high: min(max(v, low), high),
     "max": max,
     "min": min,
 }
@@ -90,14 +92,14 @@ def evaluate(formula: str, **names: Any) -> mpf:
     return mpf(eval(_compiled(formula), {"__builtins__": {}} | scope))
 
 
-def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any) -> mpf:
+def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any, size: mpf | int = 1) -> mpf:
     """`compute` at a precision that leaves the result `SPARE` bits.
 
     Agreement of two precisions would not do: of x*tanh(log(1+exp(x))) both may see only the
     first factor move.
     """
     params = [abs(v) for k, v in names.items() if k != "x" and v]
-    largest = max(mpf(1), abs(names["x"]), *params, *(1 / v for v in params))
+    largest = max(mpf(1), size, abs(names["x"]), *params, *(1 / v for v in params))
     precision = 300
     while precision < 20000:
         with mp.workprec(precision):
@@ -138,7 +140,7 @@ def derivative(
 
     gap = mpf(1)
     if by == "x" and not direction:
-        gap = min((abs(names["x"] - k) for k in kinks(name)), default=gap)
+        gap = min((abs(names["x"] - k) for k in kinks(name, params)), default=gap)
     shorter = max(0, -mp.mag(gap))  # both ends of the step on the same side of every kink
 
     def compute() -> mpf:
@@ -147,12 +149,15 @@ def derivative(
                 lambda t: evaluate(formula, **(names | {by: t})), names[by], direction=direction
             )
 
-    return _refined(compute, names, dtype)
+    size = abs(evaluate(formula, **names))  # of what is subtracted: of x**2 much more than of x
+    return _refined(compute, names, dtype, size if mp.isfinite(size) else 1)
 
 
-def kinks(name: str) -> tuple[float, ...]:
-    """Where f has no second derivative, so that a difference must not reach across."""
-    return cact.get(name)._record.kinks
+def kinks(name: str, params: Mapping[str, float]) -> tuple[mpf, ...]:
+    """Where f has no second derivative, so that a difference must not reach across; exactly."""
+    record = cact.get(name)._record
+    with mp.workprec(2500):
+        return tuple(mpf(k) for k in record.kinks_at(*(_exact(params[p]) for p in record.defaults)))
 
 
 def limit(name: str, sign: int, params: Mapping[str, float], operation: str = "forward") -> float:

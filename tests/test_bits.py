@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import COMPILED, ELEMENTWISE, use
+from conftest import COMPILED, ELEMENTWISE, numeric, use
 
 import cact
 
@@ -163,10 +163,10 @@ def test_bits_with_a_parameter_for_each(name: str, dtype: Any, compiled: str) ->
     use(compiled)
     f, x = cact.get(name), pool(dtype)
     for n in (1, 16, 100, 130, 400):
-        each = {k: np.full(n, v) for k, v in f.params.items()}
+        each = {k: np.full(n, v) for k, v in numeric(f).items()}
         assert_same(f(x[:n], **each), wanted["forward"][:n], x, f"{n} parameters")
         assert_same(f.grad(x[:n], **each), wanted["grad"][:n], x, f"{n} parameters")
-        spread = {k: np.full((n, 2), v)[:, 0] for k, v in f.params.items()}
+        spread = {k: np.full((n, 2), v)[:, 0] for k, v in numeric(f).items()}
         assert_same(f(x[:n], **spread), wanted["forward"][:n], x, f"{n} spaced parameters")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ELEMENTWISE, misaligned
+from conftest import ELEMENTWISE, misaligned, numeric, room
 
 import cact
 from cact import _backend
@@ -109,13 +109,14 @@ def test_in_place(dtype: Any, isa: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(("name", "key"), [(n, k) for n in ELEMENTWISE for k in cact.get(n).params])
+@pytest.mark.parametrize(("name", "key"), [(n, k) for n in ELEMENTWISE for k in numeric(cact.get(n))])
 def test_parameters_are_keywords(name: str, key: str, operation: str, isa: str) -> None:
     inputs, outputs = OPERATIONS[operation]
     for value in (1.5, 2, np.float32(0.5)):
         outs = [np.full(150, 7.0) for _ in range(outputs)]
-        kernel(name, operation)(*[X] * inputs, *outs, **{key: value})
-        for out, right in zip(outs, wanted(name, operation, X, **{key: value})):
+        params = {key: value, **room(name, key)}
+        kernel(name, operation)(*[X] * inputs, *outs, **params)
+        for out, right in zip(outs, wanted(name, operation, X, **params)):
             np.testing.assert_array_equal(out, right)
 
 

@@ -9,18 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BASE, DTYPES, ELEMENTWISE, misaligned
+from conftest import BASE, DTYPES, ELEMENTWISE, misaligned, numeric, room
 
 import cact
 
-PARAMETRIC = [(n, k) for n in ELEMENTWISE for k in cact.get(n).params]
+#: Other values than the default for parameters that are no numbers.
+OTHER: dict[str, dict[str, Any]] = {
+    "axis": {"axis": 0},
+    "training": {"training": True, "random_state": 5},
+    "random_state": {"random_state": 5},
+}
+
+PARAMETRIC = [(n, k) for n in ELEMENTWISE for k in numeric(cact.get(n))]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("name", "key"), PARAMETRIC)
 def test_parameters_broadcast(name: str, key: str, dtype: Any, engine: str) -> None:
     """Per row, per column, per element, or more of them than x has: as one call for each."""
-    f = cact.get(name)
+    f = cact.get(name, **room(name, key))
     x = BASE.reshape(12, 20).astype(dtype)
     p = np.linspace(0.1, 2, 12)
     for call in ("__call__", "grad"):
@@ -157,7 +164,7 @@ def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -
     assert copied(f).params == f.params
     np.testing.assert_array_equal(copied(f)(BASE), f(BASE))
     for key, value in f.params.items():
-        other = f.bind(**{key: 0 if key == "axis" else value + 1})
+        other = f.bind(**(OTHER[key] if key in OTHER else {key: value + 1, **room(name, key)}))
         assert copied(other) == other != f
         assert f.params[key] == value == cact.get(name).params[key], "a copy changed the original"
         np.testing.assert_array_equal(copied(other)(BASE), other(BASE))

@@ -6,4 +6,4 @@ and independent of the C kernels, so that each can be tested against the other a
 against the formula string.  NaN and rounding to the caller's dtype are the caller's.
 """
 
-from . import piecewise, exponential, smooth, rows, gated, pieces  # noqa: F401, I001  (in this order)
+from . import piecewise, algebraic, exponential, smooth, rows, gated, pieces  # noqa: F401, I001  (in this order)

@@ -8,8 +8,8 @@ import numpy as np
 def _product(a, b):
     """a*b and what its rounding lost: the upper halves of two numbers multiply exactly."""
     a_hi, b_hi = ((np.asarray(t, float).view(np.int64) & -(1 << 27)).view(float) for t in (a, b))
-    p = a * b
-    return p, (a_hi * b_hi - p) + a_hi * (b - b_hi) + (a - a_hi) * b
+    a_lo, b_lo, p = a - a_hi, b - b_hi, a * b
+    return p, (a_hi * b_hi - p) + a_hi * b_lo + a_lo * b_hi + a_lo * b_lo
 
 
 def _halves(v, rest=0.0):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from conftest import ELEMENTWISE
+from conftest import ELEMENTWISE, numeric
 
 import cact
 
@@ -83,27 +83,34 @@ def parameters(name: str) -> list[dict[str, float]]:
     f = cact.get(name)
     if not f.params:
         return [{}]
-    positive = {k for k, v in f._record.domains.items() if v == "positive"}
+    positive = {k for k, v in f._record.domains.items() if v in ("positive", "not negative")}
     others = [
-        {k: p if k in positive else q for k, q in dict.fromkeys(f.params, other).items()}
+        {k: p if k in positive else q for k, q in dict.fromkeys(numeric(f), other).items()}
         for p, other in ((0.3, 0.2), (2.7, -1.7))
     ]
-    return [dict(f.params), *others]
+    if f._record.ordered:
+        others += [dict(zip(f._record.ordered, bounds)) for bounds in ((-0.3, 2.7), (0.1, 0.6))]
+    return [numeric(f), *others]
+
+
+def kinks(name: str, params: dict[str, float]) -> list[float]:
+    """The kinks, rounded: what a test may take as an input."""
+    return [float(k) for k in oracle.kinks(name, params)]
 
 
 @functools.cache
-def roots(name: str, operation: str) -> tuple[float, ...]:
+def roots(name: str, operation: str, choice: int = 0) -> tuple[float, ...]:
     """Where f or f' changes its sign, away from kinks and 0: there relative accuracy is hardest."""
-    f = cact.get(name)
+    params = parameters(name)[choice]
     exact = oracle.value if operation == "forward" else oracle.derivative
 
     def sign(x: float) -> float:
-        return math.copysign(1, float(exact(name, x, f.params)))
+        return math.copysign(1, float(exact(name, x, params)))
 
     found = []
     grid = np.arange(-8.015625, 8.0, 0.0625).tolist()
     for left, right in itertools.pairwise(grid):
-        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *f._record.kinks)):
+        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *kinks(name, params))):
             continue
         side = sign(left)
         while (middle := (left + right) / 2) not in (left, right):
@@ -112,11 +119,11 @@ def roots(name: str, operation: str) -> tuple[float, ...]:
     return tuple(found)
 
 
-def points(name: str, operation: str, dtype: Any, few: bool) -> np.ndarray:
-    """The finite inputs of one test."""
+def points(name: str, operation: str, dtype: Any, choice: int) -> np.ndarray:
+    """The finite inputs of one test; fewer for parameters that are not the default."""
     rng = np.random.default_rng([*name.encode()])
     info = np.finfo(dtype)
-    share = 4 if few else 1
+    share = 4 if choice else 1
     exponents = np.concatenate(
         [rng.uniform(info.minexp - info.nmant, info.maxexp, 120 // share), rng.uniform(-60, 8, 700 // share)]
     )
@@ -129,8 +136,8 @@ def points(name: str, operation: str, dtype: Any, few: bool) -> np.ndarray:
         rng.uniform(-760, -80, 100 // share),
         special(dtype),
         *(near(t, dtype, 1) for t in THRESHOLDS),
-        *(approaching(k, dtype) for k in cact.get(name)._record.kinks),
-        *(approaching(r, dtype) for r in roots(name, operation)),
+        *(approaching(k, dtype) for k in kinks(name, parameters(name)[choice])),
+        *(approaching(r, dtype) for r in roots(name, operation, choice)),
     ]
     return np.unique(np.concatenate(parts).astype(dtype))
 
@@ -139,9 +146,9 @@ def points(name: str, operation: str, dtype: Any, few: bool) -> np.ndarray:
 def cases(name: str, operation: str, dtype: Any, choice: int) -> tuple[np.ndarray, list[Any], np.ndarray]:
     """Inputs, exact results and those correctly rounded; computed once for all engines."""
     params = parameters(name)[choice]
-    x = points(name, operation, dtype, few=choice > 0)
+    x = points(name, operation, dtype, choice)
     if operation == "grad":
-        x = x[~np.isin(x, cact.get(name)._record.kinks)]  # test_limits.py has them
+        x = x[~np.isin(x, kinks(name, params))]  # test_limits.py has them
     exact = oracle.value if operation == "forward" else oracle.derivative
     results = [exact(name, v, params, dtype=dtype) for v in x.tolist()]
     return x, results, np.array([oracle.rounded(r, dtype) for r in results])
@@ -174,7 +181,7 @@ def test_error_in_ulp(name: str, operation: str, dtype: Any, choice: int, engine
     label = f"{name} {operation} {params} {np.dtype(dtype)} on {engine}"
     if engine == "numpy":
         beside = np.zeros(x.shape, bool)
-        for root in roots(name, operation):
+        for root in roots(name, operation, choice):
             beside |= abs(x - root) < BESIDE
         absolute = [
             float(abs(oracle.mpf(float(a)) - b)) / float(np.finfo(dtype).eps) if where else 0.0
@@ -190,9 +197,9 @@ def test_error_in_ulp(name: str, operation: str, dtype: Any, choice: int, engine
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_derivative_by_parameter(name: str, parameter: str, dtype: Any, engine: str) -> None:
     """dy = 1 and a parameter of x's shape: the sum over broadcast axes has one term."""
-    x = points(name, "forward", dtype, few=True)
+    x = points(name, "forward", dtype, 0)[::4]
     f = cact.get(name)
-    params = {k: np.full(x.shape, v) for k, v in f.params.items()}
+    params = {k: np.full(x.shape, v) for k, v in numeric(f).items()}
     gradients = dict(zip(f.learnable, f.backward(np.ones_like(x), x, **params)[1:]))
     exact = [oracle.derivative(name, v, f.params, by=parameter, dtype=dtype) for v in x.tolist()]
     errors = [oracle.ulp_error(a, b, dtype) for a, b in zip(gradients[parameter], exact)]
@@ -215,7 +222,7 @@ def test_known_roots_are_among_the_inputs(name: str) -> None:
 
 def test_inputs_reach_everything() -> None:
     for dtype in (np.float32, np.float64):
-        x = points("gelu", "forward", dtype, few=False)
+        x = points("gelu", "forward", dtype, 0)
         info = np.finfo(dtype)
         assert x.min() == -info.max
         assert x.max() == info.max
@@ -233,9 +240,11 @@ def extreme_cases(name: str, operation: str, parameter: float, dtype: Any) -> tu
     f = cact.get(name)
     x = np.array([0.3, 100, 1e10, np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal], dtype)
     x = np.concatenate([x, -x, [-0.7, -88, -709, -745]]).astype(dtype)
-    x = x[~np.isin(x, f._record.kinks)]
+    params = dict.fromkeys(numeric(f), parameter)
+    if operation == "grad":
+        x = x[~np.isin(x, kinks(name, params))]
     exact = oracle.value if operation == "forward" else oracle.derivative
-    return x, [exact(name, v, dict.fromkeys(f.params, parameter), dtype=dtype) for v in x.tolist()]
+    return x, [exact(name, v, params, dtype=dtype) for v in x.tolist()]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -243,7 +252,7 @@ def extreme_cases(name: str, operation: str, parameter: float, dtype: Any) -> tu
 @pytest.mark.parametrize("name", [n for n in ELEMENTWISE if cact.get(n).params])
 def test_extreme_parameters(name: str, parameter: float, dtype: Any, engine: str) -> None:
     """Any parameter in the domain: also those that are no numbers of the dtype."""
-    f = cact.get(name, **dict.fromkeys(cact.get(name).params, parameter))
+    f = cact.get(name, **dict.fromkeys(numeric(cact.get(name)), parameter))
     for operation in ("forward", "grad"):
         x, exact = extreme_cases(name, operation, parameter, dtype)
         y = (f if operation == "forward" else f.grad)(x)

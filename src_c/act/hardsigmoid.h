@@ -1,0 +1,19 @@
+/* hardsigmoid(x) = v between 0 and 1, v = slope x + offset;  f' = slope inside
+ * v keeps its digits beside its root.  f' = 0 at the kinks -offset/slope and (1 - offset)/slope,
+ * rounded to double: -3 and 3 with the default slope, the double below 1/6 (so f(-3) is 2^-55). */
+#ifdef BODIES
+ACTIVATION(hardsigmoid)
+{
+    const double slope = p[0], offset = p[1];
+    const double n = 1 - offset, m = n - 1, n_low = (1 - (n - m)) - (offset + m); /* 1 - offset, exactly */
+    const double q = made_finite(n / slope), high = made_finite(q + (fma_(-q, slope, n) + n_low) / slope);
+    const double low = made_finite(-offset / slope);
+    const double v = rounded(product_plus(slope, x, offset)), f = v > 0 ? v < 1 ? v : 1 : 0;
+    return (dual){
+        .f = x < not_below(low) ? 0 : x > not_above(high) ? 1 : f,
+        .df = x > not_above(low) ? x < not_below(high) ? slope : 0 : 0,
+    };
+}
+FROM_OUTPUT(hardsigmoid) { return y > 0 ? y < 1 ? (real)p[0] : 0 : 0; }
+#endif
+ROW_Y(hardsigmoid, 2, LIGHT)

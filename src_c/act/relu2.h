@@ -1,0 +1,10 @@
+/* relu2(x) = max(x, 0)^2;  f' = 2 max(x, 0)                           So et al. 2021, arXiv:2109.08668 */
+#ifdef BODIES
+ACTIVATION(relu2)
+{
+    const real t = x > 0 ? x : 0;
+    return (dual){.f = t * t, .df = 2 * t};
+}
+FROM_OUTPUT(relu2) { return (real)(2 * __builtin_sqrt(abs_(y))); }
+#endif
+ROW_Y(relu2, 0, LIGHT)

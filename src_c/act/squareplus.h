@@ -1,0 +1,33 @@
+/* squareplus(x) = (x + S)/2, S = sqrt(x^2 + b);  f' = (1 + x/S)/2          Barron 2021, arXiv:2112.11687
+ * With t = |x| and D = t + S nothing cancels:
+ *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
+ * In float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
+ * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end. */
+#ifdef BODIES
+ACTIVATION(squareplus)
+{
+    const mask left = is_negative(x);
+    const real most = sizeof(real) == 4 ? FLT_MAX : (real)DBL_MAX;
+    const double b = p[0];
+#if CACT_REAL == 32
+    const double t = smaller(abs_(x), FLT_MAX), m = 1, half = 0.5;
+#else
+    const double t = smaller(abs_(x), DBL_MAX);
+    const uint64_t exponent = to_bits(greater(t, __builtin_sqrt(b))) & to_bits(INFINITY);
+    const double m = from_bits(to_bits(0x1p1023) + to_bits(8) - to_bits(1) - exponent); /* m t < 16 */
+    const double half = from_bits(exponent - to_bits(16) + to_bits(1)); /* 1/(2m) */
+#endif
+    const double y = t * m, bm = b * (m / UNSCALED);
+    const num s = sqrt_(add(product(y, y), exact(b * m * m))), d = add(exact(y), s);
+    const num tail = ratio(exact(bm), scale(d, 2));
+    const num df = ratio(pick(left, exact(bm * m * 0.125), scale(d, 0.25)),
+                         pick(left, mul(scale(s, 0.5), scale(d, 0.5)), scale(s, 0.5)));
+    const double f = choose(left, rounded(tail) * UNSCALED, rounded(d) * half);
+    return (dual){
+        .f = x > most ? x : x < -most ? 0 : f,
+        .df = x > most ? 1 : x < -most ? 0 : rounded(df) * choose(left, UNSCALED, 1),
+    };
+}
+FROM_OUTPUT(squareplus) { return (real)(1 / (1 + 0.25 * p[0] / y / y)); } /* S = y + b/(4y), f' = y/S */
+#endif
+ROW_Y(squareplus, 1, HEAVY)
