@@ -46,8 +46,14 @@ def _erf(z: mpf) -> mpf:
     return mp.sign(z) if abs(z) > 2**20 else mp.erf(z)
 
 
+def _expm1(z: mpf) -> mpf:
+    """expm1; below -2^20 it is -1 to 10^6 bits."""
+    return mpf(-1) if z < -(2**20) else mp.expm1(z)
+
+
 FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
+    "expm1": _expm1,
     "erf": _erf,
     "erfc": _erfc,
     "log": mp.log,

@@ -12,6 +12,21 @@ def _product(a, b):
     return p, (a_hi * b_hi - p) + a_hi * (b - b_hi) + (a - a_hi) * b
 
 
+def _sum(a, b):
+    """a+b and what its rounding lost (Knuth)."""
+    s = a + b
+    c = s - a
+    return s, (a - (s - c)) + (b - c)
+
+
+def _times(b, x):
+    """b*x, no further than 1e3 from 0, and what its rounding lost; for any finite b."""
+    with np.errstate(all="ignore"):
+        far = ~(np.abs(b * x) < 1e3) & (b != 0)
+    v, rest = _product(b, np.where(far | (b == 0), 0.0, x))
+    return np.where(far, np.copysign(1e3, b) * np.sign(x), v), rest
+
+
 def _halves(v, rest=0.0):
     """h and k with h*h = exp(-|z|) and k*k = exp(min(z, 0)), z = v + rest.
 
@@ -28,3 +43,19 @@ def _times_sigmoid(x, w, v, rest=0.0):
     h, k = _halves(v, rest)
     s = 1 / (1 + h * h)  # sigma(z) = k*s*k, sigma(-z) = s*(h/k)^2
     return x * k * s * k, k * (1 + w * s * np.where(k < 1, 1.0, h * h)) * s * k
+
+
+_ROOT, _ROOT_REST = -1.2784645427610737, -1.0946994183093437e-16  # 1 + r + exp(r) = 0
+
+
+def _silu_slope(v, rest=0.0):
+    """The derivative of z*sigma(z) at z = v + rest.
+
+    For z < 0 it is e^z (1 + z + e^z)/(1 + e^z)^2, whose bracket vanishes at the root r; as
+    (z - r) + e^r (e^(z-r) - 1) it has no cancellation.
+    """
+    h, k = _halves(v, rest)
+    e = h * h
+    d = (v - _ROOT) + (rest - _ROOT_REST)
+    left = np.where(np.abs(d) < 1, d - (1 + _ROOT + _ROOT_REST) * np.expm1(np.clip(d, -1, 1)), 1 + v + e)
+    return np.where(v < 0, k * (left / (1 + e) ** 2) * k, (1 + e + v * e) / (1 + e) ** 2)
