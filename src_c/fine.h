@@ -95,6 +95,9 @@ INLINE mask is_above(double x, double least) { return is_negative(least - x); } 
 /* Beyond |v| = REACH, x e^-|v| is 0 in the result's type for every finite x. */
 #define REACH (sizeof(real) == 4 ? 300.0 : FARTHEST)
 
+/* From |v| = LAST on x^2 e^-|v| is 0, too (float64: for |x| < 1e162, beyond which b would be < 1e-159). */
+#define LAST (0.999 * REACH)
+
 /* b x, clamped at REACH, for any finite b = hi + lo (0, negative, 1e+-300); x may be infinite. */
 INLINE fine reaching(double x, fine b)
 {
@@ -119,6 +122,7 @@ INLINE sigmoids sigmoids_(num v, mask left) /* |v| <= REACH; left: v < 0 */
 
 /* silu'(v) = s(v) (1 + v s(-v)), without tails; its root, and the series beside it. */
 #define SILU_ROOT -0x1.474973c84120bp+0, -0x1.f8d74bc9ac154p-54, 0x1.be1410460527fp-3, -0x1.2541062177473p-58
+#define SILU_ROOT_LOWEST -0x1.44a50180ba780p-108
 static const double SILU_SERIES[] = {
     0x1.2c563458cc0adp-3, 0x1.353eb573ca457p-6, -0x1.f2d0e32bc2994p-7, -0x1.b0f82c498fd2fp-8,
     0x1.098e92b8f076dp-13, 0x1.a2a7caf0ee747p-11, 0x1.8574d136d4cb4p-13, -0x1.57238dca12615p-15,
@@ -126,7 +130,7 @@ static const double SILU_SERIES[] = {
 
 INLINE double beside_silu_root(fine v, double df)
 {
-    double d, near = at_root(v.hi, v.lo, SILU_ROOT, SILU_SERIES, &d);
+    double d, near = at_root(v.hi, v.lo, SILU_ROOT, SILU_SERIES, SILU_ROOT_LOWEST, &d);
     return d < ROOT_RADIUS ? near : df;
 }
 

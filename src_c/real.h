@@ -448,11 +448,11 @@ INLINE num mills(double t)
 #define ROOT_TERMS 13
 #endif
 
-/* The series at x + x_low; d: x + x_low - root, for the test. */
+/* The series at x + x_low, which may be nearer to the root than any double: hence its third word. */
 INLINE double at_root(double x, double x_low, double hi, double lo, double c1, double c1_low, const double *c,
-                      double *distance)
+                      double lowest, double *distance)
 {
-    double d0 = x - hi, rest = x_low - lo, d = d0 + rest, d_low = (d0 - d) + rest, s = c[ROOT_TERMS - 2];
+    double d0 = x - hi, rest = (x_low - lo) - lowest, d = d0 + rest, d_low = (d0 - d) + rest, s = c[ROOT_TERMS - 2];
     for (int i = ROOT_TERMS - 3; i >= 0; i--)
         s = fma_(s, d, c[i]);
     *distance = abs_(d);
@@ -462,7 +462,7 @@ INLINE double at_root(double x, double x_low, double hi, double lo, double c1, d
 INLINE double beside_root(double x, double df, double hi, double lo, double c1, double c1_low,
                           const double *c)
 {
-    double d, near = at_root(x, 0, hi, lo, c1, c1_low, c, &d);
+    double d, near = at_root(x, 0, hi, lo, c1, c1_low, c, 0, &d);
     return d < ROOT_RADIUS ? near : df;
 }
 

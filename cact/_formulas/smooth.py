@@ -120,7 +120,7 @@ def mish(x):
 
 
 def _silu(x, v, rest):
-    """x*sigma(v + rest), |v| <= 1000; x may be infinite."""
+    """x*sigma(v + rest), |v| <= 1500; x may be infinite."""
     h, k = _halves(v, rest)
     y = np.clip(x, -1e308, 1e308)  # inf * 0
     return np.where(np.isinf(x) & (v >= 0), x, y * k / (1 + h * h) * k)
@@ -212,7 +212,7 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     b, b_low = _product(beta, d)
     b_low = b_low + beta * low
     v, rest = _times(b, x)
-    rest = rest + np.where(np.abs(v) < 1e3, np.nan_to_num(b_low * x), 0.0)
+    rest = rest + np.where(np.abs(v) < 1500, np.nan_to_num(b_low * x), 0.0)
     h, k = _halves(v, rest)
     e = h * h
     y = np.clip(x, -1e308, 1e308)

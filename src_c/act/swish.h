@@ -13,7 +13,7 @@ ACTIVATION(swish)
     return (dual){
         .f = abs_(x) > MOST && v.hi >= 0 ? (double)x : __builtin_copysign(finite_times(l.s, y) * tail * far_tail, x),
         .df = silu_slope(v, l.s, l.c) * tail * far_tail,
-        .dp = {abs_(x) > MOST ? v.hi == 0 ? abs_(x) : 0 : slope},
+        .dp = {choose(is_above(abs_(v.hi), LAST), 0, slope)},
     };
 }
 #endif
