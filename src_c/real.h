@@ -452,7 +452,8 @@ INLINE num mills(double t)
 INLINE double at_root(double x, double x_low, double hi, double lo, double c1, double c1_low, const double *c,
                       double lowest, double *distance)
 {
-    double d0 = x - hi, rest = (x_low - lo) - lowest, d = d0 + rest, d_low = (d0 - d) + rest, s = c[ROOT_TERMS - 2];
+    double d0 = x - hi, rest = x_low - lo, d1 = d0 + rest, d = d1 - lowest;
+    double d_low = ((d0 - d1) + rest) + ((d1 - d) - lowest), s = c[ROOT_TERMS - 2];
     for (int i = ROOT_TERMS - 3; i >= 0; i--)
         s = fma_(s, d, c[i]);
     *distance = abs_(d);

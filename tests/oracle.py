@@ -146,9 +146,11 @@ def derivative(
     if by == "x" and not direction:
         gap = min((abs(names["x"] - k) for k in kinks(name)), default=gap)
     shorter = max(0, -mp.mag(gap))  # both ends of the step on the same side of every kink
+    height = evaluate(formula, **names)  # of what is subtracted: x^2 at 1e90 hides its slope
+    higher = min(max(0, mp.mag(height)), 4096) if height and mp.isfinite(height) else 0
 
     def compute() -> mpf:
-        with mp.workprec(mp.prec + shorter):
+        with mp.workprec(mp.prec + shorter + higher):
             return mpmath.diff(
                 lambda t: evaluate(formula, **(names | {by: t})), names[by], direction=direction
             )

@@ -237,9 +237,7 @@ def test_join_names_the_missing_place() -> None:
     assert "src_c/activations.h" in str(error.value)
     with pytest.raises(ImportError, match=r"toy: C kernels in src_c/act/toy\.h, .*cact/_formulas/"):
         _backend.join(_registry.RECORDS, inventory | {"toy": 0})
-    with pytest.raises(
-        ImportError, match=r"elu: 2 parameter\(s\) in src_c/act/elu\.h, 1 in cact/_formulas/"
-    ):
+    with pytest.raises(ImportError, match=r"elu: 2 parameter\(s\) in src_c/act/elu\.h, 1 in cact/_formulas/"):
         _backend.join(_registry.RECORDS, inventory | {"elu": 2})
     with pytest.raises(ImportError) as error:
         _backend.join(_registry.RECORDS, without | {"toy": 0})

@@ -48,14 +48,16 @@ def _times_sigmoid(x, w, v, rest=0.0):
 _ROOT, _ROOT_REST = -1.2784645427610737, -1.0946994183093437e-16  # 1 + r + exp(r) = 0
 
 
-def _silu_slope(v, rest=0.0):
-    """The derivative of z*sigma(z) at z = v + rest.
+def _silu_slope(v, rest=0.0, x=1.0):
+    """x times the derivative of z*sigma(z) at z = v + rest.
 
-    For z < 0 it is e^z (1 + z + e^z)/(1 + e^z)^2, whose bracket vanishes at the root r; as
-    (z - r) + e^r (e^(z-r) - 1) it has no cancellation.
+    For z < 0 the derivative is e^z (1 + z + e^z)/(1 + e^z)^2, whose bracket vanishes at the root r;
+    as (z - r) + e^r (e^(z-r) - 1) it has no cancellation.  At -z it is 1 less that at z.
     """
-    h, k = _halves(v, rest)
+    h, _ = _halves(v, rest)
     e = h * h
-    d = (v - _ROOT) + (rest - _ROOT_REST)
-    left = np.where(np.abs(d) < 1, d - (1 + _ROOT + _ROOT_REST) * np.expm1(np.clip(d, -1, 1)), 1 + v + e)
-    return np.where(v < 0, k * (left / (1 + e) ** 2) * k, (1 + e + v * e) / (1 + e) ** 2)
+    z, low = -np.abs(v), np.where(v < 0, rest, -rest)
+    d = (z - _ROOT) + (low - _ROOT_REST)
+    left = np.where(np.abs(d) < 1, d - (1 + _ROOT + _ROOT_REST) * np.expm1(np.clip(d, -1, 1)), 1 + z + e)
+    left = left / (1 + e) ** 2
+    return np.where(v < 0, (h * x) * left * h, x * (1 - h * left * h))

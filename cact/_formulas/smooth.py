@@ -119,10 +119,13 @@ def mish(x):
     return np.maximum(x, -1e3) * k * (n / d) * k, k * ((n * d + tail) / (d * d)) * k
 
 
+_MOST = np.finfo(float).max
+
+
 def _silu(x, v, rest):
     """x*sigma(v + rest), |v| <= 1500; x may be infinite."""
     h, k = _halves(v, rest)
-    y = np.clip(x, -1e308, 1e308)  # inf * 0
+    y = np.clip(x, -_MOST, _MOST)  # inf * 0
     return np.where(np.isinf(x) & (v >= 0), x, y * k / (1 + h * h) * k)
 
 
@@ -186,8 +189,12 @@ def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5):
     end = np.where(x > 0, np.where(alpha_p != 0, alpha_p, beta), slope)
     limit = np.where(end == 0, np.where(x > 0, 0.0, -alpha_n), np.copysign(INF, end) * np.sign(x))
     limit_df = np.where((x > 0) & (alpha_p != 0), np.copysign(INF, alpha_p), end)
-    excess = z * z * (0.5 + z / 6 * (1 + z / 4 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7 * (1 + z / 8))))))
-    excess = np.where(flat | (z < -0.1), m - x, excess)
+    excess = 1.0
+    for n in range(14, 2, -1):
+        excess = 1 + z / n * excess
+    excess = z * z / 2 * excess
+    m_low = np.where(flat, 3.393275265395948e-23, 0.0)  # the literal -1e-6 is no double
+    excess = np.where(flat | (z < -0.1), (m - x) + m_low, excess)
     return (
         np.where(infinite, limit, f),
         np.where(infinite, limit_df, df),
@@ -215,7 +222,7 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     rest = rest + np.where(np.abs(v) < 1500, np.nan_to_num(b_low * x), 0.0)
     h, k = _halves(v, rest)
     e = h * h
-    y = np.clip(x, -1e308, 1e308)
+    y = np.clip(x, -_MOST, _MOST)
     up, down = _silu_slope(v, rest), _silu_slope(-v, -rest)
     # p1 s(v) + p2 s(-v), and where the two may cancel, |v| < 1: (p1+p2)/2 + (p1-p2) tanh(v/2)/2
     total, lost = _sum(p1, p2)
@@ -224,9 +231,11 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     one_sided = (p1 == 0) | (p2 == 0)
     split = one_sided | (np.abs(v) >= 1)
     q = np.where(split, (np.where(v < 0, p2, p1) + np.where(v < 0, p1, p2) * e) / (1 + e), mean)
-    f = np.where(one_sided, (p1 + p2) * _silu(x, np.where(p2 == 0, v, -v), np.where(p2 == 0, rest, -rest)), y * q)
+    f = np.where(
+        one_sided, (p1 + p2) * _silu(x, np.where(p2 == 0, v, -v), np.where(p2 == 0, rest, -rest)), y * q
+    )
     f = np.where(np.isinf(x) & ~one_sided, np.where(q == 0, 0.0, np.copysign(INF, q) * np.sign(x)), f)
     near = (total + (lost + d * (t + v * (1 - t * t) / 2))) / 2
     df = np.where(split, p1 * up + p2 * down, near)
     w = np.clip(d * x, -1e150, 1e150)
-    return f, df, y * up, y * down, (w * h / (1 + e)) ** 2
+    return f, df, _silu_slope(v, rest, y), _silu_slope(-v, -rest, y), (w * h / (1 + e)) ** 2

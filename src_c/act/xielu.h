@@ -20,24 +20,24 @@ ACTIVATION(xielu)
         0x1.6312c75c3f270p-24, 0x1.023c33e5ff623p-27, 0x1.58504532a9d84p-31, 0x1.a7c541796e940p-35};
     const double ap = p[0], an = p[1], beta = p[2], t = x, y = clamped(x, MOST);
     const mask infinite = is_above(abs_(t), MOST), right = is_above(t, 0);
-    /* No sum of two parameters overflows, and far out everything is scaled: no inf - inf. */
-    const mask great = is_above(greater(abs_(an), abs_(beta)), 0x1p1000), far = is_above(abs_(y), 0x1p500);
-    const double unit = choose(great, 0.5, 1), y_scaled = y * choose(far, 0x1p-540, 1);
-    const double s = choose(far, 0x1p-540, 1) * unit, back = choose(far, 0x1p540, 1) * (1 / unit);
+    /* No sum of two parameters overflows, and great products are scaled: no inf - inf. */
+    const double unit = choose(is_above(greater(abs_(an), abs_(beta)), 0x1p1000), 0.5, 1);
+    const fine slope = fine_sum(beta * unit, -an * unit);
+    const mask great = is_above(abs_(choose(right, ap, slope.hi) * y), 0x1p1000);
+    const double down = choose(great, 0x1p-540, 1), s = down * unit, back = choose(great, 0x1p540, 1) * (1 / unit);
 
-    const fine ax = fine_product(ap, y_scaled * unit); /* infinite for great ap only */
+    const fine ax = fine_product(ap * unit, y * down); /* infinite for great ap only */
     const mask over = is_above(abs_(ax.hi), 0x1p1022);
     const fine g = fine_pick(over, (fine){ax.hi, 0}, fine_add(ax, (fine){beta * s, 0}));
     const fine g1 = fine_pick(over, (fine){ax.hi, 0}, fine_add(fine_scale(ax, 2), (fine){beta * s, 0}));
 
     const mask flat = ~is_negative(t + 0x1.0c6f7a0b5ed8dp-20);
-    const fine slope = fine_sum(beta * unit, -an * unit);
     const fine_reduced e = fine_reduce((fine){-smaller(abs_(t), FARTHEST), 0});
     const double k = at_least(e.k, -900), j = at_least(e.k, -1800), first = pow2(k);
     const double tail = pow2_of_difference(j, k), far_tail = pow2_of_difference(e.k, j);
     const fine m = fine_pick(flat, (fine){-0x1.0c6f713f92497p-20, 0x1.482d6d2274becp-75},
                              fine_add(fine_sum(-1, first), fine_scale(e.p, first)));
-    const fine sx = fine_times(slope, y_scaled);
+    const fine sx = fine_times(slope, y * down);
     const double left = rounded(num_of(fine_pick(is_above(abs_(sx.hi), DBL_MAX), (fine){sx.hi, 0},
                                                  fine_add(fine_times(m, an * s), sx)))) * back;
 
