@@ -21,8 +21,7 @@ def _sum(a, b):
 
 def _times(b, x):
     """b*x, no further than 1500 from 0, and what its rounding lost; for any finite b."""
-    with np.errstate(all="ignore"):
-        far = ~(np.abs(b * x) < 1500) & (b != 0)
+    far = ~(np.abs(b * x) < 1500) & (b != 0)
     v, rest = _product(b, np.where(far | (b == 0), 0.0, x))
     return np.where(far, np.copysign(1500.0, b) * np.sign(x), v), rest
 

@@ -187,7 +187,7 @@ def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5):
     f = np.where(y > 0, y * (s + rest), alpha_n * m + slope * y)
     df = np.where(y > 0, s2 + rest2, near_0)
     end = np.where(x > 0, np.where(alpha_p != 0, alpha_p, beta), slope)
-    limit = np.where(end == 0, np.where(x > 0, 0.0, -alpha_n), np.copysign(INF, end) * np.sign(x))
+    limit = np.where(end == 0, np.where(x > 0, 0.0, -alpha_n), np.copysign(INF, end * np.sign(x)))
     limit_df = np.where((x > 0) & (alpha_p != 0), np.copysign(INF, alpha_p), end)
     excess = 1.0
     for n in range(14, 2, -1):
@@ -220,7 +220,7 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     b_low = b_low + beta * low
     v, rest = _times(b, x)
     rest = rest + np.where(np.abs(v) < 1500, np.nan_to_num(b_low * x), 0.0)
-    h, k = _halves(v, rest)
+    h, _ = _halves(v, rest)
     e = h * h
     y = np.clip(x, -_MOST, _MOST)
     up, down = _silu_slope(v, rest), _silu_slope(-v, -rest)
@@ -234,7 +234,7 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     f = np.where(
         one_sided, (p1 + p2) * _silu(x, np.where(p2 == 0, v, -v), np.where(p2 == 0, rest, -rest)), y * q
     )
-    f = np.where(np.isinf(x) & ~one_sided, np.where(q == 0, 0.0, np.copysign(INF, q) * np.sign(x)), f)
+    f = np.where(np.isinf(x) & ~one_sided, np.where(q == 0, 0.0, np.copysign(INF, q * np.sign(x))), f)
     near = (total + (lost + d * (t + v * (1 - t * t) / 2))) / 2
     df = np.where(split, p1 * up + p2 * down, near)
     w = np.clip(d * x, -1e150, 1e150)
