@@ -89,7 +89,7 @@ class Activation(_Caller):
         f never decreases; abs(E f(z)) < 0.1 for z ~ N(0, 1); f' is 0 on a half line.
     smoothness : float
         How many derivatives are continuous.
-    saturates : {None, "left", "both"}
+    saturates : {None, "left", "right", "both"}
         On which side f' tends to 0.
     gain : float
         1/sqrt(E f(z)^2) for z ~ N(0, 1): the factor that keeps a layer's second moment.

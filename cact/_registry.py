@@ -76,7 +76,7 @@ class Record:
     smoothness: float = math.inf
     """How many derivatives are continuous (0: kinks, -1: f itself jumps)."""
     saturates: str | None = None
-    """Where f' tends to 0: "left", "both" or None."""
+    """Where f' tends to 0: "left", "right", "both" or None."""
     can_die: bool = False
     """Whether f' is exactly 0 on a half line."""
     kinks: tuple[float, ...] | Callable[..., tuple[float, ...]] = ()

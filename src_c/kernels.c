@@ -4,6 +4,7 @@
  * compiler needs no scalar tail; cact_run (dispatch.c) pads the last block. */
 #include "cact.h"
 #include "real.h"
+#include "fine.h"
 
 enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
 

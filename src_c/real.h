@@ -299,6 +299,22 @@ typedef struct {
 #define LN2_HI 0x1.62e42fefa39efp-1
 #define LN2_LO 0x1.abc9e3b39803fp-56
 
+/* Q of e^r - 1 = r + r^2 Q(r), tools/exp.sollya: 2^-62 relative to 1.  Even and odd powers
+ * apart: the least work for the multipliers, which are what all this waits for. */
+INLINE double exp_rest(double t)
+{
+    double s = t * t;
+    double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
+    double odd = fma_(0x1.af4ed0866c5f6p-26, s, 0x1.71de01aa5719p-19);
+    even = fma_(even, s, 0x1.a01a01ab991c6p-16);
+    odd = fma_(odd, s, 0x1.a01a01ac1ea4dp-13);
+    even = fma_(even, s, 0x1.6c16c16c156a4p-10);
+    odd = fma_(odd, s, 0x1.111111111005p-7);
+    even = fma_(even, s, 0x1.5555555555557p-5);
+    odd = fma_(odd, s, 0x1.5555555555557p-3);
+    return fma_(odd, t, fma_(even, s, 0x1p-1));
+}
+
 #if CACT_REAL == 32
 
 INLINE reduced reduce(num z)
@@ -319,19 +335,7 @@ INLINE reduced reduce(num z)
     double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
     double r = fma_(-n, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
     double rl = fma_(-n, LN2_LO, z.lo), t = r + rl; /* t where its last bit does not matter */
-    /* tools/exp.sollya: r + r^2 Q(r), 2^-62; the rounding of r^2 Q leaves 2^-57.  Even and odd
-     * powers apart: the least work for the multipliers, which are what all this waits for. */
-    double s = t * t;
-    double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
-    double odd = fma_(0x1.af4ed0866c5f6p-26, s, 0x1.71de01aa5719p-19);
-    even = fma_(even, s, 0x1.a01a01ab991c6p-16);
-    odd = fma_(odd, s, 0x1.a01a01ac1ea4dp-13);
-    even = fma_(even, s, 0x1.6c16c16c156a4p-10);
-    odd = fma_(odd, s, 0x1.111111111005p-7);
-    even = fma_(even, s, 0x1.5555555555557p-5);
-    odd = fma_(odd, s, 0x1.5555555555557p-3);
-    double q = fma_(odd, t, fma_(even, s, 0x1p-1));
-    return (reduced){big_sum(r, fma_(s, q, rl)), k};
+    return (reduced){big_sum(r, fma_(t * t, exp_rest(t), rl)), k}; /* 2^-57, from the rounding of t^2 Q */
 }
 
 #endif
@@ -472,14 +476,23 @@ INLINE num mills(double t)
 #define ROOT_TERMS 13
 #endif
 
+/* The series at x + x_low, which may be nearer to the root than any double: hence its third word. */
+INLINE double at_root(double x, double x_low, double hi, double lo, double c1, double c1_low, const double *c,
+                      double lowest, double *distance)
+{
+    double d0 = x - hi, rest = x_low - lo, d1 = d0 + rest, d = d1 - lowest;
+    double d_low = ((d0 - d1) + rest) + ((d1 - d) - lowest), s = c[ROOT_TERMS - 2];
+    for (int i = ROOT_TERMS - 3; i >= 0; i--)
+        s = fma_(s, d, c[i]);
+    *distance = abs_(d);
+    return fma_(d, c1, fma_(d_low, c1, d * fma_(d, s, c1_low)));
+}
+
 INLINE double beside_root(double x, double df, double hi, double lo, double c1, double c1_low,
                           const double *c)
 {
-    double d0 = x - hi, d = d0 - lo, d_low = (d0 - d) - lo, s = c[ROOT_TERMS - 2];
-    for (int i = ROOT_TERMS - 3; i >= 0; i--)
-        s = fma_(s, d, c[i]);
-    double near = fma_(d, c1, fma_(d_low, c1, d * fma_(d, s, c1_low)));
-    return abs_(d) < ROOT_RADIUS ? near : df;
+    double d, near = at_root(x, 0, hi, lo, c1, c1_low, c, 0, &d);
+    return d < ROOT_RADIUS ? near : df;
 }
 
 #endif

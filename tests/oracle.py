@@ -46,8 +46,14 @@ def _erf(z: mpf) -> mpf:
     return mp.sign(z) if abs(z) > 2**20 else mp.erf(z)
 
 
+def _expm1(z: mpf) -> mpf:
+    """expm1; below -2^20 it is -1 to 10^6 bits."""
+    return mpf(-1) if z < -(2**20) else mp.expm1(z)
+
+
 FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
+    "expm1": _expm1,
     "erf": _erf,
     "erfc": _erfc,
     "log": mp.log,
@@ -142,9 +148,11 @@ def derivative(
     if by == "x" and not direction:
         gap = min((abs(names["x"] - k) for k in kinks(name, params)), default=gap)
     shorter = max(0, -mp.mag(gap))  # both ends of the step on the same side of every kink
+    height = evaluate(formula, **names)  # of what is subtracted: x^2 at 1e90 hides its slope
+    higher = min(max(0, mp.mag(height)), 4096) if height and mp.isfinite(height) else 0
 
     def compute() -> mpf:
-        with mp.workprec(mp.prec + shorter):
+        with mp.workprec(mp.prec + shorter + higher):
             return mpmath.diff(
                 lambda t: evaluate(formula, **(names | {by: t})), names[by], direction=direction
             )

@@ -52,6 +52,23 @@ def elu(x, alpha=1.0):
     return np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0.0))), np.where(x > 0, 1.0, alpha * k * k)
 
 
+@activation(
+    "max(x,0)+min(0,alpha*(exp(x/alpha)-1))",
+    domains={"alpha": "positive"},
+    reference="Barron 2017, arXiv:1704.07483",
+    range=(-1, INF),
+    smoothness=1,
+    saturates="left",
+    kinks=(0.0,),
+    from_output=lambda y, alpha: np.where(y > 0, 1.0, (y + alpha) / alpha),
+)
+def celu(x, alpha=1.0):
+    z = np.clip(x / alpha, -1e3, 0.0)
+    p, lost = _product(z, alpha)
+    _, k = _halves(z, np.where(z > -1e3, ((x - p) - lost) / alpha, 0.0))
+    return np.where(z > -1e-20, x, alpha * np.expm1(z)), k * k
+
+
 _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU_SCALE_ALPHA = 1.7580993408473768599402175208123
 
@@ -90,3 +107,41 @@ def softplus(x, beta=1.0):
     e = h * h
     tail = np.where(e < 1e-20, h / beta * h, np.log1p(e) / beta)
     return np.maximum(x, 0.0) + tail, k * k / (1 + e)
+
+
+@activation(
+    "-log(1+exp(-x))",
+    aliases=("logsigmoid", "log_expit"),
+    reference="scipy.special.log_expit",
+    range=(-INF, 0),
+    saturates="right",
+    from_output=lambda y: -np.expm1(y),
+)
+def log_sigmoid(x):
+    h, k = _halves(-x)
+    e = h * h
+    return np.minimum(x, 0.0) - np.log1p(e), k * k / (1 + e)
+
+
+@activation(
+    "exp(x)",
+    aliases=("exp",),
+    reference="Clevert, Unterthiner & Hochreiter 2016 (the left of elu); tf.keras.activations.exponential",
+    range=(0, INF),
+    saturates="left",
+    from_output=lambda y: y,
+)
+def exponential(x):
+    e = np.exp(x)
+    return e, e
+
+
+@activation("x-tanh(x)", reference="torch.nn.Tanhshrink", zero_centered=True)
+def tanhshrink(x):
+    # tanh x = x/(1 + x^2/t), Lambert's t = 3 + x^2/(5 + x^2/(7 + ...)):  x - tanh x = x^3/(t + x^2)
+    y = np.clip(x, -2.0, 2.0)
+    t = np.full_like(y, 27.0)
+    for n in range(25, 2, -2):
+        t = n + y * y / t
+    f = np.where(np.abs(x) < 2, y * (y * (y / (t + y * y))), x - np.tanh(x))
+    return np.copysign(f, x), np.tanh(x) ** 2

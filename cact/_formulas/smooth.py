@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._registry import activation
-from ._stable import _halves, _product, _times_sigmoid
+from ._stable import _halves, _product, _silu_slope, _sum, _times, _times_sigmoid
 
 INF = float("inf")
 
@@ -117,3 +117,125 @@ def mish(x):
     d = np.where(x < 0, e * (e + 2) + 2, 1 + 2 * e * (1 + e))
     tail = np.where(x < 0, 1.0, e * e) * 4 * np.clip(x, -1e3, 1e3) * (1 + e)  # inf * 0
     return np.maximum(x, -1e3) * k * (n / d) * k, k * ((n * d + tail) / (d * d)) * k
+
+
+_MOST = np.finfo(float).max
+
+
+def _silu(x, v, rest):
+    """x*sigma(v + rest), |v| <= 1500; x may be infinite."""
+    h, k = _halves(v, rest)
+    y = np.clip(x, -_MOST, _MOST)  # inf * 0
+    return np.where(np.isinf(x) & (v >= 0), x, y * k / (1 + h * h) * k)
+
+
+@activation(
+    "x/(1+exp(-beta*x))",
+    domains={"beta": "finite"},
+    learnable=("beta",),
+    reference="Ramachandran, Zoph & Le 2017, arXiv:1710.05941",
+    range=(-0.27846454276107379511, INF),
+    monotonic=False,
+    saturates="left",
+)
+def swish(x, beta=1.0):
+    v, rest = _times(beta, x)
+    h, _ = _halves(v, rest)
+    y = np.clip(x, -1e150, 1e150)
+    slope = (y * h / (1 + h * h)) ** 2
+    return _silu(x, v, rest), _silu_slope(v, rest), slope
+
+
+@activation(
+    "x/(1+exp(-1.702*x))",
+    aliases=("gelu_sigmoid",),
+    reference="Hendrycks & Gimpel 2016, arXiv:1606.08415",
+    range=(-0.16361018963635358115, INF),
+    monotonic=False,
+    saturates="left",
+)
+def quick_gelu(x):
+    v, rest = _times(1.702, x)
+    rest = rest + 4.2579828e-17 * np.clip(x, -1e3, 1e3)  # of the decimal
+    return _silu(x, v, rest), _silu_slope(v, rest)
+
+
+@activation(
+    "alpha_p*x**2+beta*x if x > 0 else (expm1(min(x,-1e-6))-x)*alpha_n+beta*x",
+    domains={"alpha_p": "finite", "alpha_n": "finite", "beta": "finite"},
+    learnable=("alpha_p", "alpha_n", "beta"),
+    reference="Huang & Schlag 2024, arXiv:2411.13010",
+    range=(-0.20575122409648211311, INF),
+    monotonic=False,
+    smoothness=0,
+    kinks=(-1e-6, 0.0),
+)
+def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5):
+    infinite = np.isinf(x)
+    y = np.where(infinite, 0.0, x)
+    flat = y >= -1e-6
+    z = np.where(flat, -1e-6, np.minimum(y, 0.0))
+    m = np.expm1(z)
+    # right of 0: x (alpha_p x + beta), whose bracket may vanish
+    p, lost = _product(alpha_p, y)
+    s, rest = _sum(p, beta)
+    s2, rest2 = _sum(2 * p, beta)
+    rest, rest2 = (np.where(np.isfinite(r + lost), r + i * lost, 0.0) for i, r in ((1, rest), (2, rest2)))
+    slope, low = _sum(beta, -alpha_n)
+    tail = np.where(flat, 0.0, alpha_n * np.exp(z))
+    near_0 = np.where(flat | (slope == 0) | (np.abs(z) > 0.5), slope + (tail + low), beta + alpha_n * m)
+    f = np.where(y > 0, y * (s + rest), alpha_n * m + slope * y)
+    df = np.where(y > 0, s2 + rest2, near_0)
+    end = np.where(x > 0, np.where(alpha_p != 0, alpha_p, beta), slope)
+    limit = np.where(end == 0, np.where(x > 0, 0.0, -alpha_n), np.copysign(INF, end * np.sign(x)))
+    limit_df = np.where((x > 0) & (alpha_p != 0), np.copysign(INF, alpha_p), end)
+    excess = 1.0
+    for n in range(14, 2, -1):
+        excess = 1 + z / n * excess
+    excess = z * z / 2 * excess
+    m_low = np.where(flat, 3.393275265395948e-23, 0.0)  # the literal -1e-6 is no double
+    excess = np.where(flat | (z < -0.1), (m - x) + m_low, excess)
+    return (
+        np.where(infinite, limit, f),
+        np.where(infinite, limit_df, df),
+        np.where(x > 0, x * x, 0.0),
+        np.where(x > 0, 0.0, excess),
+        x + 0.0,
+    )
+
+
+@activation(
+    "(p1-p2)*x/(1+exp(-beta*(p1-p2)*x))+p2*x",
+    aliases=("acon",),
+    domains={"p1": "finite", "p2": "finite", "beta": "finite"},
+    learnable=("p1", "p2", "beta"),
+    reference="Ma et al. 2021, arXiv:2009.04759",
+    range=(-0.27846454276107379511, INF),
+    monotonic=False,
+    saturates="left",
+)
+def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
+    d, low = _sum(p1, -p2)
+    b, b_low = _product(beta, d)
+    b_low = b_low + beta * low
+    v, rest = _times(b, x)
+    rest = rest + np.where(np.abs(v) < 1500, np.nan_to_num(b_low * x), 0.0)
+    h, _ = _halves(v, rest)
+    e = h * h
+    y = np.clip(x, -_MOST, _MOST)
+    up, down = _silu_slope(v, rest), _silu_slope(-v, -rest)
+    # p1 s(v) + p2 s(-v), and where the two may cancel, |v| < 1: (p1+p2)/2 + (p1-p2) tanh(v/2)/2
+    total, lost = _sum(p1, p2)
+    t = np.tanh((v + rest) / 2)
+    mean = (total + (lost + d * t)) / 2
+    one_sided = (p1 == 0) | (p2 == 0)
+    split = one_sided | (np.abs(v) >= 1)
+    q = np.where(split, (np.where(v < 0, p2, p1) + np.where(v < 0, p1, p2) * e) / (1 + e), mean)
+    f = np.where(
+        one_sided, (p1 + p2) * _silu(x, np.where(p2 == 0, v, -v), np.where(p2 == 0, rest, -rest)), y * q
+    )
+    f = np.where(np.isinf(x) & ~one_sided, np.where(q == 0, 0.0, np.copysign(INF, q * np.sign(x))), f)
+    near = (total + (lost + d * (t + v * (1 - t * t) / 2))) / 2
+    df = np.where(split, p1 * up + p2 * down, near)
+    w = np.clip(d * x, -1e150, 1e150)
+    return f, df, _silu_slope(v, rest, y), _silu_slope(-v, -rest, y), (w * h / (1 + e)) ** 2

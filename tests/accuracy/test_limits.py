@@ -28,6 +28,7 @@ LIMITS = {
     "rrelu": (-INF, INF, 11 / 48, 1),
     "thresholded_relu": (0, INF, 0, 1),
     "elu": (-1, INF, 0, 1),
+    "celu": (-1, INF, 0, 1),
     "selu": (-LA, INF, 0, LAMBDA),
     "softplus": (0, INF, 0, 1),
     "softsign": (-1, 1, 0, 0),
@@ -36,6 +37,8 @@ LIMITS = {
     "hardswish": (0, INF, 0, 1),
     "hardshrink": (-INF, INF, 1, 1),
     "softshrink": (-INF, INF, 1, 1),
+    "log_sigmoid": (-INF, 0, 1, 0),
+    "tanhshrink": (-INF, INF, 1, 1),
     "silu": (0, INF, 0, 1),
     "gelu": (0, INF, 0, 1),
     "gelu_tanh": (0, INF, 0, 1),
@@ -45,6 +48,11 @@ LIMITS = {
     "sparse_sigmoid": (0, 1, 0, 0),
     "relu2": (0, INF, 0, INF),
     "star_relu": (-0.4472, INF, 0, INF),
+    "exponential": (0, INF, 0, INF),
+    "swish": (0, INF, 0, 1),
+    "quick_gelu": (0, INF, 0, 1),
+    "xielu": (INF, INF, 0.5 - 0.8, INF),
+    "acon_c": (0, INF, 0, 1),
 }
 
 #: name: (kink, parameters, f' there)
@@ -62,6 +70,8 @@ KINKS = [
     ("thresholded_relu", -2.0, {"threshold": -2.0, "value": 3.0}, 0.0),
     ("elu", 0.0, {}, 1.0),
     ("elu", 0.0, {"alpha": 0.3}, 0.3),
+    ("celu", 0.0, {}, 1.0),
+    ("celu", 0.0, {"alpha": 0.3}, 1.0),
     ("selu", 0.0, {}, LA),
     ("softsign", 0.0, {}, 1.0),
     ("hardtanh", -1.0, {}, 0.0),
@@ -87,6 +97,8 @@ KINKS = [
     ("sparse_sigmoid", 1.0, {}, 0.0),
     ("relu2", 0.0, {}, 0.0),
     ("star_relu", 0.0, {}, 0.0),
+    ("xielu", 0.0, {}, 0.5 - 0.8),
+    ("xielu", 0.0, {"alpha_n": 0.25}, 0.25),
 ]
 
 
@@ -181,6 +193,11 @@ def test_derivative_at_a_kink_is_one_sided(name: str, engine: str) -> None:
         ("elu", "grad", np.float64(-745), 5e-324),
         ("sigmoid", "forward", np.float32(-103), 1.8501e-45),
         ("mish", "grad", np.float64(-745), -2.1e-321),
+        ("log_sigmoid", "forward", np.float64(745), -5e-324),
+        ("log_sigmoid", "grad", np.float32(103), 1.8501e-45),
+        ("exponential", "forward", np.float64(-745), 5e-324),
+        ("tanhshrink", "forward", np.float64(1e-107), 3.333e-322),
+        ("swish", "forward", np.float32(-108), -1.2952e-45),
     ],
 )
 def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: str) -> None:
@@ -191,6 +208,7 @@ def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: 
 
 
 @pytest.mark.parametrize("name", ["identity", "tanh", "softsign", "hardtanh", "hardshrink", "softshrink"])
+@pytest.mark.parametrize("name", ["identity", "tanh", "tanhshrink"])
 def test_odd_functions_keep_the_sign_of_zero(name: str, engine: str) -> None:
     for dtype in (np.float32, np.float64):
         y = cact.get(name)(np.array([0.0, -0.0] * 20, dtype))

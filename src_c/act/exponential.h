@@ -1,0 +1,16 @@
+/* exponential(x) = e^x = f'
+ * 2^k is applied in steps, the last of which rounds: k from -1154 to 1039 at the clamps.
+ * f overflows above x = 88.72 (float32), 709.78 (float64); it leaves the subnormals at
+ * -103.97, -745.13. */
+#ifdef BODIES
+ACTIVATION(exponential)
+{
+    const double y = between(x, -(real)FAR, 720);
+    const reduced e = reduce(exact(y));
+    const double k = at_least(e.k, -900), m = rounded(one_plus(e.p));
+    const double f = m * pow2(k - 100) * 0x1p100 * pow2_of_difference(e.k, k);
+    return (dual){.f = f, .df = f};
+}
+FROM_OUTPUT(exponential) { return y; }
+#endif
+ROW_Y(exponential, 0, HEAVY)

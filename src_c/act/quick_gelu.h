@@ -1,0 +1,14 @@
+/* quick_gelu(x) = x s(1.702 x), s = sigmoid                Hendrycks & Gimpel 2016, arXiv:1606.08415
+ * v = 1.702 x with the decimal as hi + lo.  f' = silu'(v) crosses zero at -0.75115425544128895130. */
+#ifdef BODIES
+ACTIVATION(quick_gelu)
+{
+    const double hi = 0x1.b3b645a1cac08p+0, lo = 0x1.89374bc6a7efap-55;
+    const double y = between(x, (real)(LOGISTIC_LEFT / 1.702), (real)(LOGISTIC_RIGHT / 1.702));
+    const fine v = fine_times((fine){hi, lo}, y);
+    dual d = times_sigmoid(x, y, num_of(v), num_of(v));
+    d.df = beside_silu_root(v, d.df);
+    return d;
+}
+#endif
+ROW(quick_gelu, 0, HEAVY)

@@ -1,0 +1,20 @@
+/* swish(x) = x s(v), v = beta x, s = sigmoid               Ramachandran et al. 2017, arXiv:1710.05941
+ * f' = silu'(v) = s(v) + v s(v) s(-v), which crosses zero at v = -1.2784645427610737951;
+ * df/dbeta = x^2 s(v) s(-v).  Any finite beta; see fine.h. */
+#ifdef BODIES
+ACTIVATION(swish)
+{
+    const fine v = reaching(x, (fine){p[0], 0});
+    const mask left = is_negative(v.hi);
+    const double y = clamped(x, MOST);
+    const sigmoids l = sigmoids_(num_of(v), left);
+    const double tail = choose(left, l.tail, 1), far_tail = choose(left, l.far_tail, 1);
+    const double slope = rounded_times(mul(l.s, l.c), y) * (y * l.tail) * l.far_tail;
+    return (dual){
+        .f = abs_(x) > MOST && v.hi >= 0 ? (double)x : __builtin_copysign(finite_times(l.s, y) * tail * far_tail, x),
+        .df = silu_slope(v, l.s, l.c) * tail * far_tail,
+        .dp = {choose(is_above(abs_(v.hi), LAST), 0, slope)},
+    };
+}
+#endif
+ROW(swish, 1, HEAVY)

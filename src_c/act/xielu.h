@@ -1,0 +1,70 @@
+/* xielu(x) = ap x^2 + beta x above 0, (expm1(min(x, -1e-6)) - x) an + beta x elsewhere
+ *                                                  Huang & Schlag 2024, arXiv:2411.13010
+ * f' = 2 ap x + beta; an e^x + beta - an; and beta - an for -1e-6 < x <= 0 (no double is -1e-6: its
+ * nearest one belongs to the flat piece), where f jumps from -an 1e-6 to 0.
+ * df/dap = x^2; df/dan = expm1(min(x, -1e-6)) - x; df/dbeta = x.
+ * Left of 0 f and f' cross zero, by default at -2.4324842769314479351 and -0.98082925301172614434;
+ * right of 0 where beta < 0.  What cancels is fine, so that float32 keeps its accuracy beside all
+ * of them; float64 does beside the default ones, by their series, and right of 0 to 2^-105 of the
+ * terms; elsewhere the error beside a root is an absolute one, 2^-57 of the terms. */
+#ifdef BODIES
+ACTIVATION(xielu)
+{
+    static const double c[] = {
+        0x1.1fc368f9045ebp-5, 0x1.7faf36a15b28fp-7, 0x1.7faf36a15b28fp-9, 0x1.32f2921aaf53fp-11,
+        0x1.99436d78e9c55p-14, 0x1.d3bac6410b2aap-17, 0x1.d3bac6410b2aap-20, 0x1.9fc2775642d09p-23,
+        0x1.4c9b92ab68a6dp-26, 0x1.e3cb03e20c959p-30, 0x1.428757ec0863cp-33, 0x1.8cf55884f6a22p-37};
+    static const double c1[] = { /* 0.3/n! */
+        0x1.3333333333334p-3, 0x1.999999999999bp-5, 0x1.999999999999bp-7, 0x1.47ae147ae147cp-9,
+        0x1.b4e81b4e81b50p-12, 0x1.f3526859b8cedp-15, 0x1.f3526859b8cedp-18, 0x1.bbd779334ef0cp-21,
+        0x1.6312c75c3f270p-24, 0x1.023c33e5ff623p-27, 0x1.58504532a9d84p-31, 0x1.a7c541796e940p-35};
+    const double ap = p[0], an = p[1], beta = p[2], t = x, y = clamped(x, MOST);
+    const mask infinite = is_above(abs_(t), MOST), right = is_above(t, 0);
+    /* No sum of two parameters overflows, and great products are scaled: no inf - inf. */
+    const double unit = choose(is_above(greater(abs_(an), abs_(beta)), 0x1p1000), 0.5, 1);
+    const fine slope = fine_sum(beta * unit, -an * unit);
+    const mask great = is_above(abs_(choose(right, ap, slope.hi) * y), 0x1p1000);
+    const double down = choose(great, 0x1p-540, 1), s = down * unit, back = choose(great, 0x1p540, 1) * (1 / unit);
+
+    const fine ax = fine_product(ap * unit, y * down); /* infinite for great ap only */
+    const mask over = is_above(abs_(ax.hi), 0x1p1022);
+    const fine g = fine_pick(over, (fine){ax.hi, 0}, fine_add(ax, (fine){beta * s, 0}));
+    const fine g1 = fine_pick(over, (fine){ax.hi, 0}, fine_add(fine_scale(ax, 2), (fine){beta * s, 0}));
+
+    const mask flat = ~is_negative(t + 0x1.0c6f7a0b5ed8dp-20);
+    const fine_reduced e = fine_reduce((fine){-smaller(abs_(t), FARTHEST), 0});
+    const double k = at_least(e.k, -900), j = at_least(e.k, -1800), first = pow2(k);
+    const double tail = pow2_of_difference(j, k), far_tail = pow2_of_difference(e.k, j);
+    const fine m = fine_pick(flat, (fine){-0x1.0c6f713f92497p-20, 0x1.482d6d2274becp-75},
+                             fine_add(fine_sum(-1, first), fine_scale(e.p, first)));
+    const fine sx = fine_times(slope, y * down);
+    const double left = rounded(num_of(fine_pick(is_above(abs_(sx.hi), DBL_MAX), (fine){sx.hi, 0},
+                                                 fine_add(fine_times(m, an * s), sx)))) * back;
+
+    /* an e^x + slope: without a slope the tails come last */
+    const mask alone = is_zero(slope.hi), late = alone & ~flat;
+    const double h = an * unit * first * choose(alone, 1, tail * far_tail);
+    const fine curved = fine_add(fine_add(slope, (fine){h, 0}), fine_times(e.p, h));
+    const double left1 = rounded(num_of(fine_pick(flat, slope, curved))) * choose(late, tail, 1) *
+                         choose(late, far_tail, 1) * (1 / unit);
+
+    const mask usual = sizeof(real) == 4 ? 0 : is_zero(an - 0.8) & is_zero(beta - 0.5);
+    const double near = beside_root(t, left, -0x1.375ba510ba362p+1, 0x1.5c4c2dc7078cfp-53,
+                                    -0x1.d684b1e9e4372p-3, -0x1.098dcb812b434p-57, c);
+    const double near1 =
+        beside_root(t, left1, -0x1.f62f40794a7b8p-1, 0x1.8ef88c8e9bd1fp-55, 0x1.3333333333334p-2, 0, c1);
+
+    const double line = choose(right, beta, slope.hi / unit), square = choose(right, ap, 0);
+    const double end = choose(is_zero(square), line, square);
+    const double limit = choose(is_zero(end), choose(right, 0, -an), end * t);
+    const double limit1 = choose(is_zero(square), line, square * t);
+    const double by_an = choose(is_zero(e.k - ROUNDER) & ~flat, finite_times(num_of(fine_product(t, t)), exp_rest(t)),
+                                rounded(num_of(fine_add(m, (fine){-y, 0}))));
+    return (dual){
+        .f = choose(infinite, limit, choose(right, finite_times(num_of(g), y) * back, choose(usual, near, left))),
+        .df = choose(infinite, limit1, choose(right, rounded(num_of(g1)) * back, choose(usual, near1, left1))),
+        .dp = {choose(right, t * t, 0), choose(right, 0, choose(infinite, -t, by_an)), t},
+    };
+}
+#endif
+ROW(xielu, 3, HEAVY)
