@@ -12,4 +12,7 @@
 #include "act/gelu.h"
 #include "act/gelu_tanh.h"
 #include "act/mish.h"
+#include "act/telu.h"
+#include "act/golu.h"
+#include "act/serf.h"
 #include "act/softmax.h"

@@ -454,4 +454,7 @@ INLINE double beside_root(double x, double df, double hi, double lo, double c1, 
     return abs_(d) < ROOT_RADIUS ? near : df;
 }
 
+#include "exp_precise.h"
+#include "erf.h"
+
 #endif

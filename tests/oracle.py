@@ -46,12 +46,17 @@ def _erf(z: mpf) -> mpf:
     return mp.sign(z) if abs(z) > 2**20 else mp.erf(z)
 
 
+def _tanh(z: mpf) -> mpf:
+    """tanh; past |z| = 2^20 it is 1 to 10^6 bits, where mpmath runs out of memory."""
+    return mp.sign(z) if abs(z) > 2**20 else mp.tanh(z)
+
+
 FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
     "erf": _erf,
     "erfc": _erfc,
     "log": mp.log,
-    "tanh": mp.tanh,
+    "tanh": _tanh,
     "sin": mp.sin,
     "sqrt": mp.sqrt,
     "fsum": mp.fsum,

@@ -12,6 +12,13 @@ def _product(a, b):
     return p, (a_hi * b_hi - p) + a_hi * (b - b_hi) + (a - a_hi) * b
 
 
+def _sum(a, b):
+    """a+b and what its rounding lost."""
+    s = a + b
+    c = s - a
+    return s, (a - (s - c)) + (b - c)
+
+
 def _halves(v, rest=0.0):
     """h and k with h*h = exp(-|z|) and k*k = exp(min(z, 0)), z = v + rest.
 

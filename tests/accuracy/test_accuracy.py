@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,9 @@ ROOTS = {
     "gelu_tanh": -0.75246142207101625849,
     "silu": -1.27846454276107379511,
     "mish": -1.19243121451549521214,
+    "telu": -1.07886005846462405665,
+    "golu": -0.56714329040978387300,
+    "serf": -1.19305996892818796618,
 }
 
 
@@ -97,13 +99,13 @@ def roots(name: str, operation: str) -> tuple[float, ...]:
     f = cact.get(name)
     exact = oracle.value if operation == "forward" else oracle.derivative
 
-    def sign(x: float) -> float:
-        return math.copysign(1, float(exact(name, x, f.params)))
+    def sign(x: float) -> int:
+        return int(oracle.mp.sign(exact(name, x, f.params)))
 
     found = []
     grid = np.arange(-8.015625, 8.0, 0.0625).tolist()
     for left, right in itertools.pairwise(grid):
-        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *f._record.kinks)):
+        if sign(left) * sign(right) >= 0 or any(left <= k <= right for k in (0, *f._record.kinks)):
             continue
         side = sign(left)
         while (middle := (left + right) / 2) not in (left, right):

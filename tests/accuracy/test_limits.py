@@ -31,6 +31,9 @@ LIMITS = {
     "gelu": (0, INF, 0, 1),
     "gelu_tanh": (0, INF, 0, 1),
     "mish": (0, INF, 0, 1),
+    "telu": (0, INF, 0, 1),
+    "golu": (0, INF, 0, 1),
+    "serf": (0, INF, 0, 1),
 }
 
 #: name: (kink, parameters, f' there)
@@ -135,6 +138,9 @@ def test_derivative_at_a_kink_is_one_sided(name: str, engine: str) -> None:
         ("elu", "grad", np.float64(-745), 5e-324),
         ("sigmoid", "forward", np.float32(-103), 1.8501e-45),
         ("mish", "grad", np.float64(-745), -2.1e-321),
+        ("telu", "forward", np.float64(-745), -2.1026513e-321),
+        ("golu", "forward", np.float32(-4.65), -1.7650886e-45),
+        ("golu", "grad", np.float64(-6.61), -1.7160169e-319),
     ],
 )
 def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: str) -> None:
