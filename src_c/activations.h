@@ -34,4 +34,7 @@
 #include "act/quick_gelu.h"
 #include "act/xielu.h"
 #include "act/acon_c.h"
+#include "act/telu.h"
+#include "act/golu.h"
+#include "act/serf.h"
 #include "act/softmax.h"

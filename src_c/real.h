@@ -495,4 +495,7 @@ INLINE double beside_root(double x, double df, double hi, double lo, double c1, 
     return d < ROOT_RADIUS ? near : df;
 }
 
+#include "exp_precise.h"
+#include "erf.h"
+
 #endif

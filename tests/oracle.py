@@ -51,13 +51,18 @@ def _expm1(z: mpf) -> mpf:
     return mpf(-1) if z < -(2**20) else mp.expm1(z)
 
 
+def _tanh(z: mpf) -> mpf:
+    """tanh; past |z| = 2^20 it is 1 to 10^6 bits, where mpmath runs out of memory."""
+    return mp.sign(z) if abs(z) > 2**20 else mp.tanh(z)
+
+
 FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
     "expm1": _expm1,
     "erf": _erf,
     "erfc": _erfc,
     "log": mp.log,
-    "tanh": mp.tanh,
+    "tanh": _tanh,
     "sin": mp.sin,
     "sqrt": mp.sqrt,
     "fsum": mp.fsum,

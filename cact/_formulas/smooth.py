@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._registry import activation
 from ._stable import _halves, _product, _silu_slope, _sum, _times, _times_sigmoid
+from ._stable import _halves, _product, _sum, _times_sigmoid
 
 INF = float("inf")
 
@@ -239,3 +242,76 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     df = np.where(split, p1 * up + p2 * down, near)
     w = np.clip(d * x, -1e150, 1e150)
     return f, df, _silu_slope(v, rest, y), _silu_slope(-v, -rest, y), (w * h / (1 + e)) ** 2
+def _exp_precise(z):
+    """e^z = hi + lo to 2^-60, |z| < 700: for e^-v, which loses as many bits as v has."""
+    k = np.round(z / np.log(2))
+    r, rest = z - k * 6.93147180369123816490e-01, -k * 1.90821492927058770002e-10
+    square, low = _product(r, r)
+    tail = np.full_like(r, 1 / math.factorial(15))
+    for n in range(14, 2, -1):
+        tail = tail * r + 1 / math.factorial(n)
+    hi, lo = _sum(1.0, r)
+    hi, more = _sum(hi, square / 2)
+    hi, last = _sum(hi, tail * r * square)
+    hi, lo = _sum(hi, lo + more + last + (low / 2 + rest * hi))
+    return np.ldexp(hi, k.astype(int)), np.ldexp(lo, k.astype(int))
+
+
+@activation(
+    "x*tanh(exp(x))",
+    aliases=("tanhexp",),
+    reference="Liu & Di 2020, arXiv:2003.09855; Fernandez & Mali 2024, arXiv:2412.20269",
+    range=(-0.35328577784821120710, INF),
+    monotonic=False,
+    saturates="left",
+)
+def telu(x):
+    # tanh(u) = k*t*k: t is 1 in the tail, where u = e^x underflows
+    _, k = _halves(x)
+    y = np.clip(x, -1e3, 4.0)  # inf * 0; f(4) is 4
+    above = np.exp(np.maximum(y, 0.0))
+    u = above * k * k
+    t = np.where(y < -30, 1.0, np.tanh(u) / np.maximum(k * k, 1e-30))
+    return np.maximum(x, -1e3) * k * t * k, k * (t + y * above / np.cosh(u) ** 2) * k
+
+
+@activation(
+    "x*exp(-exp(-x))",
+    aliases=("gompertz",),
+    reference="Das et al. 2025, arXiv:2502.03654",
+    range=(-0.097260131227632604438, INF),
+    monotonic=False,
+    saturates="left",
+    can_die=True,  # f' underflows from x = -6.6 on, where inputs still come
+)
+def golu(x):
+    y = np.clip(x, -7.0, 50.0)  # f(-7) is 0, f(50) is 50
+    v, rest = _exp_precise(-y)
+    h = np.exp(-v / 2) * (1 - rest / 2)  # h*h = e^-v
+    return np.maximum(x, -7.0) * h * h, h * (1 + y * v) * h
+
+
+_ERF = [2 / math.sqrt(math.pi) * (-1) ** n / (math.factorial(n) * (2 * n + 1)) for n in range(16)]
+
+
+@activation(
+    "x*erf(log(1+exp(x)))",
+    reference="Nag & Bhattacharyya 2021, arXiv:2108.09598",
+    range=(-0.34843745875960642022, INF),
+    monotonic=False,
+    saturates="left",
+)
+def serf(x):
+    # z = log(1+e^x), erf(z) = k*r*k: from its series below 1/2, and as 1-erfc(z) above
+    h, k = _halves(x)
+    y = np.clip(x, -1e3, 7.0)  # inf * 0; f(7) is 7
+    e = h * h
+    ratio = np.where(e < 1e-20, 1.0, np.log1p(e) / np.maximum(e, 1e-20))
+    z = np.maximum(y, 0.0) + e * ratio
+    series = np.full_like(z, _ERF[-1])
+    for c in _ERF[-2::-1]:
+        series = series * z * z + c
+    g, m = _normal_tail(np.sqrt(2) * z)
+    r = np.where(z < 0.5, ratio * series, (1 - 2 * g * m * g) / np.maximum(k * k, 0.1))
+    slope = 2 / np.sqrt(np.pi) * np.exp(-z * z) / (1 + e)
+    return np.maximum(x, -1e3) * k * r * k, k * (r + y * slope) * k

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,9 @@ ROOTS = {
     "swish": -1.27846454276107379511,
     "acon_c": -1.27846454276107379511,
     "xielu": -0.98082925301172614434,
+    "telu": -1.07886005846462405665,
+    "golu": -0.56714329040978387300,
+    "serf": -1.19305996892818796618,
 }
 
 
@@ -108,13 +110,13 @@ def roots(name: str, operation: str, choice: int = 0) -> tuple[float, ...]:
     params = parameters(name)[choice]
     exact = oracle.value if operation == "forward" else oracle.derivative
 
-    def sign(x: float) -> float:
-        return math.copysign(1, float(exact(name, x, params)))
+    def sign(x: float) -> int:
+        return int(oracle.mp.sign(exact(name, x, params)))
 
     found = []
     grid = np.arange(-8.015625, 8.0, 0.0625).tolist()
     for left, right in itertools.pairwise(grid):
-        if sign(left) == sign(right) or any(left <= k <= right for k in (0, *kinks(name, params))):
+        if sign(left) * sign(right) >= 0 or any(left <= k <= right for k in (0, *kinks(name, params))):
             continue
         side = sign(left)
         while (middle := (left + right) / 2) not in (left, right):

@@ -53,6 +53,9 @@ LIMITS = {
     "quick_gelu": (0, INF, 0, 1),
     "xielu": (INF, INF, 0.5 - 0.8, INF),
     "acon_c": (0, INF, 0, 1),
+    "telu": (0, INF, 0, 1),
+    "golu": (0, INF, 0, 1),
+    "serf": (0, INF, 0, 1),
 }
 
 #: name: (kink, parameters, f' there)
@@ -198,6 +201,9 @@ def test_derivative_at_a_kink_is_one_sided(name: str, engine: str) -> None:
         ("exponential", "forward", np.float64(-745), 5e-324),
         ("tanhshrink", "forward", np.float64(1e-107), 3.333e-322),
         ("swish", "forward", np.float32(-108), -1.2952e-45),
+        ("telu", "forward", np.float64(-745), -2.1026513e-321),
+        ("golu", "forward", np.float32(-4.65), -1.7650886e-45),
+        ("golu", "grad", np.float64(-6.61), -1.7160169e-319),
     ],
 )
 def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: str) -> None:

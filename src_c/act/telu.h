@@ -1,0 +1,29 @@
+/* telu(x) = x tanh(e^x)                                   Liu & Di 2020, arXiv:2003.09855
+ * With u = e^x and m = e^-2u - 1, which is exact to the last bits near 0:  tanh u = -m/(2 + m),
+ * f' = tanh u + x u (1 - tanh^2 u), where 1 - tanh^2 u = 4 (1 + m)/(2 + m)^2.
+ * x is clamped at 4, where f is x and f' is 1 to the last bit.
+ * f' crosses zero at -1.0788600584646240567. */
+#ifdef BODIES
+ACTIVATION(telu)
+{
+    static const double c[] = {
+        0x1.4d0848bbb42d2p-2, 0x1.b9cbc0b27eec1p-4, -0x1.76ccc7f75d5b2p-6, -0x1.75ed50eb6a68cp-5,
+        -0x1.a1972d4fc8f5cp-6, -0x1.70f433c765432p-8, 0x1.6b47343137d35p-9, 0x1.bdae45f31e265p-9,
+        0x1.b445c70460a16p-10, 0x1.3cfebfc883eadp-12, -0x1.b0c49a690deddp-13, -0x1.bdd5fd354cb29p-13};
+    const double y = between(x, (real)-FAR, 4);
+    const exponential u = exp_(exact(y));
+    const reduced e = reduce_close(scale(u.value, -2));
+    const double s = pow2(e.k); /* k >= -158 */
+    const num m = add_big(big_sum(-1, s), scale(e.p, s)); /* 2^k - 1 is 0 or the larger */
+    const num d = add_big(exact(2), m);
+    const num t = ratio(negative(m), d);
+    const num r = reciprocal(d), w = scale(mul(one_plus(e.p), mul(r, r)), 4 * s);
+    const double df = rounded(add(t, times(mul(u.value, w), y))) * u.tail;
+    return (dual){
+        .f = x > y ? (double)x : __builtin_copysign(rounded_multiple(t, y) * u.tail, x),
+        .df = beside_root(x, df, -0x1.14302c3c10f30p+0, -0x1.b8c761c7b1289p-54, 0x1.68f6b660942b4p-2,
+                          -0x1.accdac615c81fp-57, c),
+    };
+}
+#endif
+ROW(telu, 0, HEAVY)
