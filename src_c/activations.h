@@ -13,3 +13,7 @@
 #include "act/gelu_tanh.h"
 #include "act/mish.h"
 #include "act/softmax.h"
+#include "act/log_softmax.h"
+#include "act/softmin.h"
+#include "act/sparsemax.h"
+#include "act/entmax15.h"
