@@ -1,5 +1,8 @@
 /* rows.h - functions of whole rows, with a fixed order of summation.
  *
+ * -inf in a row is a mask; a row with NaN or +inf, or of nothing but -inf, is NaN (for softmin the
+ * other way round).
+ *
  * Sums run in 16 lanes (element i in lane i mod 16), folded by halves at the end, on every
  * instruction set: the same bits everywhere.  Float rows are summed in double, double rows
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
@@ -252,6 +255,8 @@ INLINE num log1p_far(num t)
 
 #define CHUNK 256 /* elements of a row worked on at a time, in a buffer on the stack */
 
+#define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
+
 /* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
  * the others would lose their digits. */
 static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)
@@ -273,7 +278,7 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
         {
             const double d = part[j] - max;
             const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
-            const double v = d < 0 && d >= -FAR ? rounded(t.value) * t.tail : 0;
+            const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
             e[j] = d == d ? v : d;
         }
         for (size_t j = 0; j < m; j++)
@@ -282,7 +287,7 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
             lanes_add_wide(&s, e + j, 0);
     }
     *maxima = (double)equal;
-    return lanes_total(&s);
+    return scale(lanes_total(&s), 1 / UP);
 }
 
 static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)

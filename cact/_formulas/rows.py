@@ -113,7 +113,7 @@ def entmax15(x):
     for _ in range(200):
         d = np.maximum(z - tau, 0.0)
         step = (_sum(d * d) - 1) / (2 * _sum(d))
-        tau = tau + step
         if not (step > 1e-16).any():
             break
+        tau = np.where(step <= 1e-16, tau, tau + step)  # each row as if alone
     return np.maximum(z - tau, 0.0) ** 2
