@@ -38,3 +38,7 @@
 #include "act/golu.h"
 #include "act/serf.h"
 #include "act/softmax.h"
+#include "act/log_softmax.h"
+#include "act/softmin.h"
+#include "act/sparsemax.h"
+#include "act/entmax15.h"

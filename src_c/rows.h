@@ -1,5 +1,8 @@
 /* rows.h - functions of whole rows, with a fixed order of summation.
  *
+ * -inf in a row is a mask; a row with NaN or +inf, or of nothing but -inf, is NaN (for softmin the
+ * other way round).
+ *
  * Sums run in 16 lanes (element i in lane i mod 16), folded by halves at the end, on every
  * instruction set: the same bits everywhere.  Float rows are summed in double, double rows
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
@@ -29,6 +32,25 @@ INLINE void lanes_add(lanes *s, const real *x)
         s->lo[k] += (s->hi[k] - (t - c)) + (a - c);
         s->hi[k] = t;
 #endif
+    }
+}
+
+/* One lane block of doubles and, if not 0, what their roundings lost; hi + lo in float rows too. */
+INLINE void lanes_add_pair(lanes *s, int k, const wide *a, const wide *low)
+{
+    const wide t = s->hi[k] + *a, c = t - s->hi[k];
+    s->lo[k] += ((s->hi[k] - (t - c)) + (*a - c)) + *low;
+    s->hi[k] = t;
+}
+
+INLINE void lanes_add_wide(lanes *s, const double *a, const double *low)
+{
+    for (int k = 0; k < LANES / WIDE; k++) {
+        wide a_k, low_k = {0};
+        memcpy(&a_k, a + k * WIDE, sizeof a_k);
+        if (low)
+            memcpy(&low_k, low + k * WIDE, sizeof low_k);
+        lanes_add_pair(s, k, &a_k, &low_k);
     }
 }
 
@@ -72,20 +94,21 @@ typedef int64_t key;
 
 INLINE key to_key(key bits) { return bits ^ (bits < 0 ? GREATEST : 0); } /* its own inverse */
 
-static __attribute__((noinline)) real maximum(size_t n, const real *x, const real *last)
+static __attribute__((noinline)) real maximum(size_t n, const real *x, const real *last, int negated)
 {
+    const key flip = negated ? LEAST : 0; /* the sign bit: of -x */
     key most = LEAST;
     n &= ~(size_t)(LANES - 1);
     for (size_t i = 0; i < n; i++) {
         key k;
         memcpy(&k, x + i, sizeof k);
-        k = to_key(k);
+        k = to_key(k ^ flip);
         most = k > most ? k : most;
     }
     for (int j = 0; j < LANES; j++) {
         key k;
         memcpy(&k, last + j, sizeof k);
-        k = to_key(k);
+        k = to_key(k ^ flip);
         most = k > most ? k : most;
     }
     real result;
@@ -94,14 +117,17 @@ static __attribute__((noinline)) real maximum(size_t n, const real *x, const rea
     return result;
 }
 
-/* y = e^{x - max}; the difference is exact.  -inf gives 0; NaN and inf - inf give NaN. */
-static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, double max, real *y)
+/* The bits of a NaN are the same everywhere. */
+INLINE real one_nan(double y) { return y == y ? (real)y : (real)NAN; }
+
+/* y = e^{sign x - max}; the difference is exact.  -inf gives 0; NaN and inf - inf give NaN. */
+static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, double sign, double max, real *y)
 {
     n &= ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < n; i++)
     {
-        double d = x[i] - max;
-        exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(x[i], -max)));
+        const double z = x[i] * sign, d = z - max;
+        exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(z, -max)));
         y[i] = (real)(d != d ? d : rounded(e.value) * e.tail);
     }
 }
@@ -116,27 +142,37 @@ static __attribute__((noinline)) num total(const real *y, size_t n, const real *
     return lanes_total(&s);
 }
 
-static void softmax_row(size_t n, const void *dy_, const void *x_, void *out_)
+static void softmax_signed(size_t n, const real *x, double sign, real *y)
 {
-    const real *x = x_;
-    real *y = out_, last[LANES];
-    (void)dy_;
-    take_last(x, n, (real)-INFINITY, last);
-    const double max = maximum(n, x, last);
-    shifted_exp(n, x, max, y);
+    real last[LANES];
+    take_last(x, n, (real)(-INFINITY * sign), last);
+    const double max = maximum(n, x, last, sign < 0);
+    shifted_exp(n, x, sign, max, y);
     if (n % LANES)
-        shifted_exp(LANES, last, max, last);
+        shifted_exp(LANES, last, sign, max, last);
     for (size_t j = n % LANES; j < LANES; j++)
         last[j] = 0; /* the padding, also where max is -inf or NaN */
     const num r = reciprocal(total(y, n, last));
     const size_t whole = n & ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < whole; i++)
-        y[i] = (real)rounded(times(r, y[i]));
+        y[i] = one_nan(rounded(times(r, y[i])));
     if (n % LANES) {
         for (int j = 0; j < LANES; j++)
-            last[j] = (real)rounded(times(r, last[j]));
+            last[j] = one_nan(rounded(times(r, last[j])));
         put_last(last, n, y);
     }
+}
+
+static void softmax_row(size_t n, const void *dy, const void *x, void *y)
+{
+    (void)dy;
+    softmax_signed(n, x, 1, y);
+}
+
+static void softmin_row(size_t n, const void *dy, const void *x, void *y)
+{
+    (void)dy;
+    softmax_signed(n, x, -1, y);
 }
 
 /* dx = y (dy - sum of dy y) */
@@ -175,25 +211,137 @@ static __attribute__((noinline)) num dot(size_t n, const real *a, const real *b,
     return lanes_total(&s);
 }
 
-static __attribute__((noinline)) void times_difference(size_t n, const real *dy, num d, const real *y, real *dx)
+static __attribute__((noinline)) void times_difference(size_t n, const real *dy, num d, const real *y,
+                                                       double sign, real *dx)
 {
     n &= ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < n; i++)
-        dx[i] = (real)rounded(times(sub(exact(dy[i]), d), y[i]));
+        dx[i] = one_nan(rounded(times(sub(exact(dy[i]), d), y[i] * sign)));
 }
 
-static void softmax_row_backward(size_t n, const void *dy_, const void *y_, void *out_)
+static void softmax_signed_backward(size_t n, const real *dy, const real *y, double sign, real *dx)
 {
-    const real *dy = dy_, *y = y_;
-    real *dx = out_, last_dy[LANES] = {0}, last_y[LANES] = {0};
+    real last_dy[LANES] = {0}, last_y[LANES] = {0};
     if (n % LANES) {
         take_last(dy, n, 0, last_dy);
         take_last(y, n, 0, last_y);
     }
     const num d = dot(n, dy, y, last_dy, last_y);
-    times_difference(n, dy, d, y, dx);
+    times_difference(n, dy, d, y, sign, dx);
     if (n % LANES) {
-        times_difference(LANES, last_dy, d, last_y, last_dy);
+        times_difference(LANES, last_dy, d, last_y, sign, last_dy);
         put_last(last_dy, n, dx);
     }
 }
+
+static void softmax_row_backward(size_t n, const void *dy, const void *y, void *dx)
+{
+    softmax_signed_backward(n, dy, y, 1, dx);
+}
+
+static void softmin_row_backward(size_t n, const void *dy, const void *y, void *dx)
+{
+    softmax_signed_backward(n, dy, y, -1, dx);
+}
+
+/* ------------------------------------------------------------------ the logarithm */
+/* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
+INLINE num log1p_far(num t)
+{
+    const int k = (int)(to_bits(1 + rounded(t)) >> 52) - 1023;
+    const double s = pow2(ROUNDER - k);
+    return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
+}
+
+#define CHUNK 256 /* elements of a row worked on at a time, in a buffer on the stack */
+
+#define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
+
+/* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
+ * the others would lose their digits. */
+static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)
+{
+    lanes s = {{{0}}, {{0}}};
+    int64_t equal = 0;
+    for (size_t i = 0; i < n; i += CHUNK) {
+        real copy[CHUNK];
+        double e[CHUNK];
+        const real *part = x + i;
+        size_t m = CHUNK;
+        if (n - i < CHUNK) {
+            m = (n - i + LANES - 1) & ~(size_t)(LANES - 1);
+            for (size_t j = 0; j < m; j++)
+                copy[j] = i + j < n ? part[j] : (real)-INFINITY;
+            part = copy;
+        }
+        IVDEP for (size_t j = 0; j < m; j++)
+        {
+            const double d = part[j] - max;
+            const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
+            const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
+            e[j] = d == d ? v : d;
+        }
+        for (size_t j = 0; j < m; j++)
+            equal += (double)part[j] == max;
+        for (size_t j = 0; j < m; j += LANES)
+            lanes_add_wide(&s, e + j, 0);
+    }
+    *maxima = (double)equal;
+    return scale(lanes_total(&s), 1 / UP);
+}
+
+static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const double d = x[i] - max;
+        const double r = rounded(sub(sum(x[i], -max), log_sum)); /* of one sign: nothing cancels */
+        y[i] = one_nan(d < -DBL_MAX ? d - rounded(log_sum) : r);
+    }
+}
+
+static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
+{
+    const real *x = x_;
+    real *y = y_, last[LANES];
+    double maxima;
+    (void)dy;
+    take_last(x, n, (real)-INFINITY, last);
+    const double max = maximum(n, x, last, 0);
+    const num rest = others(n, x, max, &maxima);
+    const num log_sum = log1p_far(add(exact(maxima - 1), rest));
+    const size_t whole = n & ~(size_t)(LANES - 1);
+    minus_log(whole, x, max, log_sum, y);
+    if (n % LANES) {
+        minus_log(LANES, last, max, log_sum, last);
+        put_last(last, n, y);
+    }
+}
+
+/* dx = dy - e^y sum(dy) */
+static __attribute__((noinline)) void minus_share(size_t n, const real *dy, num s, const real *y, real *dx)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const double v = y[i], z = v > 300 ? 300 : v < -FARTHEST ? -FARTHEST : v;
+        const exponential e = exp_far(exact(z));
+        const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
+        dx[i] = one_nan(v == v ? rounded(sub(exact(dy[i]), share)) : v);
+    }
+}
+
+static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
+{
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_, last_dy[LANES] = {0}, last_y[LANES] = {0};
+    take_last(dy, n, 0, last_dy);
+    take_last(y, n, 0, last_y);
+    const num s = total(dy, n, last_dy);
+    minus_share(n & ~(size_t)(LANES - 1), dy, s, y, dx);
+    if (n % LANES) {
+        minus_share(LANES, last_dy, s, last_y, last_dy);
+        put_last(last_dy, n, dx);
+    }
+}
+
+#include "simplex.h"

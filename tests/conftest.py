@@ -21,8 +21,14 @@ ENGINES = ["numpy"]
 if _backend.compiled is not None:
     ENGINES += [f"c:{isa}" for isa in _backend.compiled.isas()]
 COMPILED = [e for e in ENGINES if e != "numpy"]
-#: The catalogue without the functions of whole rows (softmax).
+#: The catalogue by kind: of each element, of whole rows (softmax), gated (glu), of pieces (maxout).
 ELEMENTWISE = [n for n in cact.names() if cact.get(n)._record.elementwise]
+ROWS = [n for n in cact.names() if cact.get(n)._record.row_backward is not None]
+GATED = [n for n in cact.names() if cact.get(n)._record.gate]
+PIECES = [n for n in cact.names() if cact.get(n)._record.pieces is not None]
+#: Numbers for tests that do not care which.
+BASE = np.random.default_rng(5).normal(0, 2, 240)
+DTYPES = [np.float16, np.float32, np.float64]
 
 
 def numeric(f: cact.Activation) -> dict[str, Any]:
@@ -34,11 +40,6 @@ def room(name: str, key: str) -> dict[str, float]:
     """What to bind so that the parameter `key` may be anything between -9 and 9."""
     low, high = cact.get(name)._record.ordered or ("", "")
     return {high: 9.0} if key == low else {low: -9.0} if key == high else {}
-
-
-#: Numbers for tests that do not care which.
-BASE = np.random.default_rng(5).normal(0, 2, 240)
-DTYPES = [np.float16, np.float32, np.float64]
 
 
 def misaligned(a: np.ndarray) -> np.ndarray:

@@ -129,12 +129,39 @@ def _exact(x: Any) -> mpf:
     return x if isinstance(x, mpf) else mpf(float(x))
 
 
+def threshold(name: str, row: list[mpf]) -> mpf:
+    """tau of sparsemax and entmax15, with which the row sums to 1.
+
+    By trial of every size k of the support, the k greatest elements: tau solves
+    sum(z - tau) = 1 or sum((z/2 - tau)^2) = 1 over them, and the next element lies at or below it.
+    """
+    power = {"sparsemax": 1, "entmax15": 2}[name]
+    z = sorted((t / power for t in row if t > -mp.inf), reverse=True)
+    top, total, squares = z[0], mpf(0), mpf(0)
+    for k, t in enumerate(z, 1):
+        total += t - top
+        squares += (t - top) ** 2
+        mean = total / k
+        spread = squares / k - mean**2
+        if power == 2 and 1 / mpf(k) < spread:  # too large a support for any tau
+            continue
+        tau = top + mean - (1 / mpf(k) if power == 1 else mp.sqrt(1 / mpf(k) - spread))
+        if tau < t and (k == len(z) or z[k] <= tau):
+            return tau
+    raise ArithmeticError(f"{name}: no threshold of {row}")
+
+
 def value(name: str, x: Any, params: Mapping[str, float], row: Any = None, dtype: Any = np.float64) -> mpf:
     """f(x) exactly; `row`: the whole row, for functions of rows."""
     formula = cact.get(name).formula
     names = {k: _exact(v) for k, v in params.items()} | {"x": _exact(x)}
-    whole = [] if row is None else [_exact(t) for t in row]
-    return _refined(lambda: evaluate(formula, row=whole, **names), names, dtype)
+    if row is None:
+        return _refined(lambda: evaluate(formula, **names), names, dtype)
+    whole = [_exact(t) for t in row]
+    if name not in ("sparsemax", "entmax15"):
+        return _refined(lambda: evaluate(formula, row=whole, **names), names, dtype)
+    with mp.workprec(4000):
+        return evaluate(formula, tau=threshold(name, whole), **names)
 
 
 def derivative(

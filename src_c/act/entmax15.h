@@ -1,0 +1,3 @@
+/* entmax15(x) = max(0, x/2 - tau)^2, tau such that the row sums to 1: the 1.5-entmax of
+ * Peters, Niculae & Martins 2019, arXiv:1905.05702.  See simplex.h */
+ROW_FUNCTION(entmax15)

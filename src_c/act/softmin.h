@@ -1,0 +1,2 @@
+/* softmin(x) = softmax(-x): see rows.h */
+ROW_FUNCTION(softmin)

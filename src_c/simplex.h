@@ -1,0 +1,316 @@
+/* simplex.h - sparsemax and entmax15: rows that sum to 1 with zeros among them.
+ *
+ * Both are max(0, z - tau)^a, z = x - max or its half, a = 1 or 2, where one number tau in [-1, 0)
+ * makes the sum 1.  Elements just above tau have the relative error of a difference, so tau, z
+ * and the sums are hi + lo in float rows too; each step to tau is one pass over the row. */
+
+typedef struct {
+    double hi, lo;
+} twice;
+
+typedef int64_t flags __attribute__((vector_size(WIDE * sizeof(int64_t))));
+
+INLINE twice two_sum(double a, double b)
+{
+    const double s = a + b, c = s - a;
+    return (twice){s, (a - (s - c)) + (b - c)};
+}
+
+INLINE twice twice_plus(twice a, double b)
+{
+    const twice s = two_sum(a.hi, b);
+    return two_sum(s.hi, s.lo + a.lo);
+}
+
+INLINE twice twice_ratio(twice a, twice b)
+{
+    const double q = a.hi / b.hi;
+    const double rest = fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo) / b.hi;
+    return two_sum(q, rest);
+}
+
+INLINE twice lanes_sum(const lanes *s)
+{
+    twice t[LANES];
+    for (int j = 0; j < LANES; j++)
+        t[j] = (twice){s->hi[j / WIDE][j % WIDE], s->lo[j / WIDE][j % WIDE]};
+    for (int half = LANES / 2; half; half /= 2)
+        for (int j = 0; j < half; j++) {
+            const twice u = two_sum(t[j].hi, t[j + half].hi);
+            t[j] = (twice){u.hi, u.lo + (t[j].lo + t[j + half].lo)};
+        }
+    return two_sum(t[0].hi, t[0].lo);
+}
+
+/* The maximum where the row has a result; NaN for NaN, +inf, or nothing but -inf. */
+static __attribute__((noinline)) double finite_maximum(size_t n, const real *x, const real *last)
+{
+    const double max = maximum(n, x, last, 0);
+    int nan = 0;
+    for (size_t i = 0; i < n; i++)
+        nan |= x[i] != x[i];
+    return nan || !(abs_(max) <= DBL_MAX) ? NAN : max;
+}
+
+/* d = scale (x - max) - tau, hi + lo, for half a block; which are positive; 0 for the others. */
+INLINE void above(const real *x, double max, double scale_, twice tau, wide *hi, wide *lo, flags *keep)
+{
+    narrow x_k;
+    memcpy(&x_k, x, sizeof x_k);
+    const wide a = __builtin_convertvector(x_k, wide);
+    const wide z = a - max, c = z - a, z_lo = (a - (z - c)) + (-max - c); /* NaN for -inf */
+    const wide zs = z * scale_, d = zs - tau.hi, e = d - zs;
+    const wide d_lo = ((zs - (d - e)) + (-tau.hi - e)) + (z_lo * scale_ - tau.lo);
+    const wide s = d + d_lo;
+    *keep = s > 0;
+    *hi = (wide)((flags)s & *keep);
+    *lo = (wide)((flags)(d_lo - (s - d)) & *keep);
+}
+
+typedef struct {
+    lanes sum, squares;
+    flags count;
+} moments;
+
+INLINE void add_block(moments *m, const real *x, double max, double scale_, twice tau, int squares)
+{
+    for (int k = 0; k < LANES / WIDE; k++) {
+        wide d, low;
+        flags keep;
+        above(x + k * WIDE, max, scale_, tau, &d, &low, &keep);
+        m->count -= keep;
+        lanes_add_pair(&m->sum, k, &d, &low);
+        if (squares) {
+            wide p = d * d, rest;
+            for (int j = 0; j < WIDE; j++)
+                rest[j] = fma_(d[j], d[j], -p[j]);
+            rest += 2 * d * low;
+            lanes_add_pair(&m->squares, k, &p, &rest);
+        }
+    }
+}
+
+INLINE double counted(const flags *count)
+{
+    int64_t n = 0;
+    for (int j = 0; j < WIDE; j++)
+        n += (*count)[j];
+    return (double)n;
+}
+
+/* y = max(0, d)^power, d = scale (x - max) - tau */
+INLINE void above_block(const real *x, double max, double scale_, twice tau, int power, real *y)
+{
+    for (int k = 0; k < LANES / WIDE; k++) {
+        wide d, low;
+        flags keep;
+        above(x + k * WIDE, max, scale_, tau, &d, &low, &keep);
+        if (power == 2)
+            d = d * d + 2 * d * low;
+        const narrow v = __builtin_convertvector(d, narrow);
+        memcpy(y + k * WIDE, &v, sizeof v);
+    }
+}
+
+INLINE void project(size_t n, const real *x, const real *last, double max, double scale_, twice tau, int power,
+                    real *y)
+{
+    real block[LANES];
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        above_block(x + i, max, scale_, tau, power, y + i);
+    if (n % LANES) {
+        above_block(last, max, scale_, tau, power, block);
+        put_last(block, n, y);
+    }
+}
+
+static void all_nan(size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (real)NAN;
+}
+
+/* ------------------------------------------------------------------ sparsemax */
+static __attribute__((noinline)) moments first_moments(size_t n, const real *x, const real *last, double max,
+                                                       twice tau)
+{
+    moments m = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        add_block(&m, x + i, max, 1, tau, 0);
+    if (n % LANES)
+        add_block(&m, last, max, 1, tau, 0);
+    return m;
+}
+
+/* tau is the mean of the support less 1/its size; from tau = -1 the mean of what lies above tau
+ * is the next tau, until nothing drops out (Michelot 1986).  Few passes: one that drops less than a
+ * quarter leaves a third of the gap between tau and the next that may drop. */
+static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
+{
+    const real *x = x_;
+    real last[LANES];
+    (void)dy;
+    take_last(x, n, (real)-INFINITY, last);
+    const double max = finite_maximum(n, x, last);
+    if (max != max) {
+        all_nan(n, y);
+        return;
+    }
+    twice tau = {-1, 0};
+    for (double before = INFINITY;;) {
+        const moments m = first_moments(n, x, last, max, tau);
+        const double size = counted(&m.count);
+        if (size >= before)
+            break;
+        before = size;
+        /* of the sum of the d = z - tau: tau + (sum d - 1)/size */
+        const twice step = twice_ratio(twice_plus(lanes_sum(&m.sum), -1), (twice){size, 0});
+        const twice t = two_sum(tau.hi, step.hi);
+        tau = two_sum(t.hi, t.lo + (tau.lo + step.lo));
+    }
+    project(n, x, last, max, 1, tau, 1, y);
+}
+
+/* dx = dy - (mean of dy over the support {y > 0}) on the support, 0 elsewhere */
+INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
+{
+    for (int k = 0; k < LANES / WIDE; k++) {
+        narrow dy_k, y_k;
+        const wide zero = {0};
+        memcpy(&dy_k, dy + k * WIDE, sizeof dy_k);
+        memcpy(&y_k, y + k * WIDE, sizeof y_k);
+        const flags keep = __builtin_convertvector(y_k, wide) > 0;
+        const wide a = (wide)((flags) __builtin_convertvector(dy_k, wide) & keep);
+        *count -= keep;
+        lanes_add_pair(s, k, &a, &zero);
+    }
+}
+
+static __attribute__((noinline)) void minus_mean(size_t n, const real *dy, twice mean, const real *y, real *dx)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const double a = dy[i], v = y[i];
+        const twice d = two_sum(a, -mean.hi);
+        const double r = d.hi + (d.lo - mean.lo), none = a == a ? 0 : a;
+        dx[i] = one_nan(v == v ? v > 0 ? r : none : v);
+    }
+}
+
+static __attribute__((noinline)) twice mean_of_support(size_t n, const real *dy, const real *y,
+                                                       const real *last_dy, const real *last_y)
+{
+    lanes s = {{{0}}, {{0}}};
+    flags count = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        support_block(&s, &count, dy + i, y + i);
+    if (n % LANES)
+        support_block(&s, &count, last_dy, last_y);
+    return twice_ratio(lanes_sum(&s), (twice){counted(&count), 0});
+}
+
+static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, void *dx)
+{
+    const real *dy = dy_, *y = y_;
+    real last_dy[LANES], last_y[LANES];
+    take_last(dy, n, 0, last_dy);
+    take_last(y, n, 0, last_y);
+    const twice mean = mean_of_support(n, dy, y, last_dy, last_y);
+    minus_mean(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
+    if (n % LANES) {
+        minus_mean(LANES, last_dy, mean, last_y, last_dy);
+        put_last(last_dy, n, dx);
+    }
+}
+
+/* ------------------------------------------------------------------ entmax15 */
+static __attribute__((noinline)) moments second_moments(size_t n, const real *x, const real *last, double max,
+                                                        twice tau)
+{
+    moments m = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        add_block(&m, x + i, max, 0.5, tau, 1);
+    if (n % LANES)
+        add_block(&m, last, max, 0.5, tau, 1);
+    return m;
+}
+
+/* The sum of (z - tau)^2 over z > tau falls and is convex in tau, so Newton's steps to where it
+ * is 1 come from tau = -1 without passing it.  Each leaves less than half of the way while the sum is
+ * large, then the square of it: some ten steps for a row of 10^3, and never more than STEPS. */
+#define STEPS 200
+
+static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
+{
+    const real *x = x_;
+    real last[LANES];
+    (void)dy;
+    take_last(x, n, (real)-INFINITY, last);
+    const double max = finite_maximum(n, x, last);
+    if (max != max) {
+        all_nan(n, y);
+        return;
+    }
+    twice tau = {-1, 0};
+    for (int i = 0; i < STEPS; i++) {
+        const moments m = second_moments(n, x, last, max, tau);
+        const double step = twice_plus(lanes_sum(&m.squares), -1).hi / (2 * lanes_sum(&m.sum).hi);
+        tau = twice_plus(tau, step);
+        if (!(step > 0x1p-100))
+            break;
+    }
+    project(n, x, last, max, 0.5, tau, 2, y);
+}
+
+/* dx = s (dy - sum(dy s)/sum(s)), s = sqrt(y) as hi + lo */
+INLINE twice root(double y)
+{
+    const double s = __builtin_sqrt(y), low = fma_(-s, s, y) / (2 * s);
+    return (twice){s, y > 0 ? low : 0};
+}
+
+static __attribute__((noinline)) twice weighted_mean(size_t n, const real *dy, const real *y)
+{
+    lanes sums = {{{0}}, {{0}}}, weights = {{{0}}, {{0}}};
+    for (size_t i = 0; i < n; i += LANES) {
+        double s[LANES], s_low[LANES], p[LANES], p_low[LANES];
+        real a[LANES], v[LANES];
+        for (size_t j = 0; j < LANES; j++) {
+            a[j] = i + j < n ? dy[i + j] : 0;
+            v[j] = i + j < n ? y[i + j] : 0;
+        }
+        for (int j = 0; j < LANES; j++) {
+            const twice r = root(v[j]);
+            s[j] = r.hi, s_low[j] = r.lo;
+            p[j] = r.hi * a[j];
+            p_low[j] = fma_(r.hi, a[j], -p[j]) + r.lo * a[j];
+        }
+        lanes_add_wide(&weights, s, s_low);
+        lanes_add_wide(&sums, p, p_low);
+    }
+    return twice_ratio(lanes_sum(&sums), lanes_sum(&weights));
+}
+
+static __attribute__((noinline)) void times_root(size_t n, const real *dy, twice mean, const real *y, real *dx)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const twice s = root(y[i]), d = two_sum(dy[i], -mean.hi);
+        const double low = d.lo - mean.lo, hi = d.hi + low, rest = low - (hi - d.hi);
+        dx[i] = one_nan(fma_(s.hi, hi, fma_(s.hi, rest, s.lo * hi)));
+    }
+}
+
+static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, void *dx)
+{
+    const real *dy = dy_, *y = y_;
+    real last_dy[LANES], last_y[LANES];
+    take_last(dy, n, 0, last_dy);
+    take_last(y, n, 0, last_y);
+    const twice mean = weighted_mean(n, dy, y);
+    times_root(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
+    if (n % LANES) {
+        times_root(LANES, last_dy, mean, last_y, last_dy);
+        put_last(last_dy, n, dx);
+    }
+}
