@@ -1,16 +1,23 @@
 /* hardswish(x) = x min(max(x/6 + 1/2, 0), 1) = x (x + 3)/6 from -3 to 3;  f' = (2x + 3)/6
  * Howard et al. 2019, arXiv:1905.02244
- * x + 3 and 2x + 3 are exact, also beside their roots.  f'(-3) = 0, f'(3) = 1. */
+ * x + 3, 2x + 3 and 1/6 are pairs (in float32 of floats), and exact beside the roots of f and f'.
+ * f'(-3) = 0, f'(3) = 1. */
 #ifdef BODIES
 ACTIVATION(hardswish)
 {
+    const real y = x > -3 ? x < 3 ? x : 3 : -3;
+#if CACT_REAL == 32
+    const float sixth = 0x1.555556p-3f, sixth_low = -0x1.555556p-28f;
+    const float s = 3 + y, s_low = y - (s - 3), d = 3 + 2 * y, d_low = 2 * y - (d - 3);
+    const float q = y * s, q_low = __builtin_fmaf(y, s_low, __builtin_fmaf(y, s, -q));
+    const float f = __builtin_fmaf(q, sixth, __builtin_fmaf(q, sixth_low, q_low * sixth));
+    const float df = __builtin_fmaf(d, sixth, __builtin_fmaf(d, sixth_low, d_low * sixth));
+    return (dual){.f = x < 3 ? __builtin_copysignf(f, x) : x, .df = x > -3 ? x < 3 ? df : 1 : 0};
+#else
     const num sixth = pair(0x1.5555555555555p-3, 0x1.5555555555555p-57);
-    const double y = x > -3 ? x < 3 ? x : 3 : -3;
     const double f = rounded(mul(times(sum(y, 3), y), sixth)), df = rounded(mul(sum(2 * y, 3), sixth));
-    return (dual){
-        .f = x < 3 ? __builtin_copysign(f, x) : (double)x,
-        .df = x > -3 ? x < 3 ? df : 1 : 0,
-    };
+    return (dual){.f = x < 3 ? __builtin_copysign(f, x) : x, .df = x > -3 ? x < 3 ? df : 1 : 0};
+#endif
 }
 #endif
 ROW(hardswish, 0, LIGHT)

@@ -6,13 +6,14 @@
 #ifdef BODIES
 ACTIVATION(star_relu)
 {
-    const double s = p[0], b = p[1], t = x > 0 ? x : 0, df = 2 * (s * t);
+    const double s = p[0], b = p[1];
+    const real t = x > 0 ? x : 0, square = t * t;
 #if CACT_REAL == 32
-    const double f = fma_(s, t * t, b);
-    const real square = (real)t * (real)t;
+    const double f = fma_(s, (double)t * t, b);
+    const real df = proportional(t, 2 * s);
 #else
     const int large = abs_(b) > 1;
-    const double y = (large ? 0.5 : 1) * t, c = (large ? 0.25 : 1) * b, square = t * t;
+    const double y = (large ? 0.5 : 1) * t, c = (large ? 0.25 : 1) * b, df = 2 * (s * t);
     const num sy = product(s, y), q = product(sy.hi, y), r = product(sy.lo, y);
     const num a = sum(q.hi, c), d = sum(a.hi, q.lo), e = sum(d.hi, r.hi);
     const double plain = q.hi + c, whole = e.hi + (e.lo + (d.lo + (a.lo + r.lo)));
