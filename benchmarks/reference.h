@@ -61,12 +61,11 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
     }
     case F_softsign: RETURN(x / (1 + ax), ax / (1 + ax), 1 / (1 + ax) / (1 + ax), 1 / (1 + ax) / (1 + ax));
     case F_hardtanh: RETURN(x < p[0] ? p[0] : x > p[1] ? p[1] : x, ax, x > p[0] && x < p[1], 1);
-    case F_hardsigmoid: { /* its kinks are rounded to double, as documented */
-        const R v = p[0] * x + p[1];
-        const double low = (double)-p[1] / (double)p[0], high = (double)(((QUAD)1 - (QUAD)p[1]) / (QUAD)p[0]);
-        const int inside = x > low && x < high;
-        RETURN(x <= low && v > -1e-9 ? 0 : x >= high && v < 1.1 ? 1 : v < 0 ? 0 : v > 1 ? 1 : v,
-               S(p[0] * x) + S(p[1]), inside ? p[0] : 0, S(p[0]));
+    case F_hardsigmoid: { /* the double nearest to 1/6 stands for 1/6; kinks are rounded to double */
+        const R slope = (double)p[0] == 1.0 / 6 ? 1 / C(6.0) : p[0], v = slope * x + p[1];
+        const double low = (double)(-(QUAD)p[1] / (QUAD)slope), high = (double)((1 - (QUAD)p[1]) / (QUAD)slope);
+        RETURN(v < 0 || x < low ? 0 : v > 1 || x > high ? 1 : v, S(slope * x) + S(p[1]),
+               x > low && x < high ? p[0] : 0, S(p[0]));
     }
     case F_hardswish: {
         const R f = x * (x + 3) / 6;

@@ -125,6 +125,12 @@ def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any, size: mpf | int
     raise ArithmeticError(f"{precision} bits do not resolve {result} at {names}")
 
 
+def _parameter(v: Any) -> mpf:
+    """A parameter exactly; the double nearest to 1/6, hardsigmoid's slope, stands for 1/6."""
+    with mp.workprec(25000):
+        return mpf(1) / 6 if v == 1 / 6 else _exact(v)
+
+
 def _exact(x: Any) -> mpf:
     return x if isinstance(x, mpf) else mpf(float(x))
 
@@ -154,7 +160,7 @@ def threshold(name: str, row: list[mpf]) -> mpf:
 def value(name: str, x: Any, params: Mapping[str, float], row: Any = None, dtype: Any = np.float64) -> mpf:
     """f(x) exactly; `row`: the whole row, for functions of rows."""
     formula = cact.get(name).formula
-    names = {k: _exact(v) for k, v in params.items()} | {"x": _exact(x)}
+    names = {k: _parameter(v) for k, v in params.items()} | {"x": _exact(x)}
     if row is None:
         return _refined(lambda: evaluate(formula, **names), names, dtype)
     whole = [_exact(t) for t in row]
@@ -174,7 +180,7 @@ def derivative(
 ) -> mpf:
     """f'(x) exactly, or the derivative by a parameter; `direction` at a kink: -1 left, 1 right."""
     formula = cact.get(name).formula
-    names = {k: _exact(v) for k, v in params.items()} | {"x": _exact(x)}
+    names = {k: _parameter(v) for k, v in params.items()} | {"x": _exact(x)}
 
     gap = mpf(1)
     if by == "x" and not direction:
@@ -197,7 +203,7 @@ def kinks(name: str, params: Mapping[str, float]) -> tuple[mpf, ...]:
     """Where f has no second derivative, so that a difference must not reach across; exactly."""
     record = cact.get(name)._record
     with mp.workprec(2500):
-        return tuple(mpf(k) for k in record.kinks_at(*(_exact(params[p]) for p in record.defaults)))
+        return tuple(mpf(k) for k in record.kinks_at(*(_parameter(params[p]) for p in record.defaults)))
 
 
 def limit(name: str, sign: int, params: Mapping[str, float], operation: str = "forward") -> float:

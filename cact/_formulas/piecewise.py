@@ -176,8 +176,10 @@ def hardtanh(x, min_val=-1.0, max_val=1.0):
 )
 def hardsigmoid(x, slope=1 / 6, offset=0.5):
     low, high = -offset / slope, (1 - offset) / slope
-    p, rest = _product(slope, np.clip(x, low, high))
-    v = np.clip(p + offset + rest, 0.0, 1.0)
+    y = np.clip(x, low, high)
+    p, rest = _product(slope, y)
+    sixth = np.where(slope == 1 / 6, 2.0**-54 / 6, 0.0)  # the double nearest to 1/6 stands for 1/6
+    v = np.clip(p + offset + (rest + sixth * y), 0.0, 1.0)
     return np.where(x < low, 0.0, np.where(x > high, 1.0, v)), np.where((x > low) & (x < high), slope, 0.0)
 
 

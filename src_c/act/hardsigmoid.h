@@ -1,6 +1,6 @@
 /* hardsigmoid(x) = v between 0 and 1, v = slope x + offset;  f' = slope inside
  * v keeps its digits beside its root.  f' = 0 at the kinks -offset/slope and (1 - offset)/slope,
- * rounded to double: -3 and 3 with the default slope, the double below 1/6 (so f(-3) is 2^-55). */
+ * rounded to double.  The double nearest to 1/6 stands for 1/6: f(-3) = 0, not 2^-55. */
 #ifdef BODIES
 ACTIVATION(hardsigmoid)
 {
@@ -8,7 +8,9 @@ ACTIVATION(hardsigmoid)
     const double n = 1 - offset, m = n - 1, n_low = (1 - (n - m)) - (offset + m); /* 1 - offset, exactly */
     const double q = made_finite(n / slope), high = made_finite(q + (fma_(-q, slope, n) + n_low) / slope);
     const double low = made_finite(-offset / slope);
-    const double v = rounded(product_plus(slope, x, offset)), f = v > 0 ? v < 1 ? v : 1 : 0;
+    const double rest = slope == 1.0 / 6 ? 0x1.5555555555555p-57 : 0; /* rest x is exact at -3 and 3 */
+    const double v = rounded(add(product_plus(slope, x, offset), exact(rest * x)));
+    const double f = v > 0 ? v < 1 ? v : 1 : 0;
     return (dual){
         .f = x < not_below(low) ? 0 : x > not_above(high) ? 1 : f,
         .df = x > not_above(low) ? x < not_below(high) ? slope : 0 : 0,

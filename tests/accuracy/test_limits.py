@@ -213,8 +213,9 @@ def test_tails_are_kept(name: str, operation: str, x: Any, wanted: str, engine: 
     assert y != 0
 
 
-@pytest.mark.parametrize("name", ["identity", "tanh", "softsign", "hardtanh", "hardshrink", "softshrink"])
-@pytest.mark.parametrize("name", ["identity", "tanh", "tanhshrink"])
+@pytest.mark.parametrize(
+    "name", ["identity", "tanh", "softsign", "hardtanh", "hardshrink", "softshrink", "tanhshrink"]
+)
 def test_odd_functions_keep_the_sign_of_zero(name: str, engine: str) -> None:
     for dtype in (np.float32, np.float64):
         y = cact.get(name)(np.array([0.0, -0.0] * 20, dtype))

@@ -51,7 +51,7 @@ def test_the_reference_is_the_documented_formula(library: ctypes.CDLL, name: str
     hard = np.concatenate([sweep.steps(t, np.float64, 1) for t in sweep.interesting(name)])
     x = [rng.normal(0, 3, 40), 2.0 ** rng.uniform(-60, 8, 20) * rng.choice([-1, 1], 20), rng.choice(hard, 40)]
     x = np.concatenate(x)
-    x = x[~np.isin(x, oracle.kinks(name))]
+    x = x[~np.isin(x, oracle.kinks(name, cact.get(name).params))]
     for point, both in zip(x.tolist(), reference(library, name, x)):
         for part, exact_of in enumerate((oracle.value, oracle.derivative)):
             exact = exact_of(name, point, cact.get(name).params)
