@@ -79,9 +79,9 @@ typedef struct {
 INLINE fine_reduced fine_reduce(fine z)
 {
     const double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
-    const double r = fma_(-n, LN2_HI, z.hi), rl = fma_(-n, LN2_LO, z.lo);
+    const double r = fma_(-n, LN2_HI, z.hi), rl = fma_(-n, LN2_LO, z.lo), t = r + rl; /* rl up to 2^-46 */
     const fine s = fine_product(r, 0.5 * r);
-    const double cube = 2 * s.hi * exp_rest(r, 0), h = s.hi + cube, p = r + h;
+    const double cube = t * t * exp_rest(t, 0), h = s.hi + cube, p = r + h;
     return (fine_reduced){{p, (h - (p - r)) + ((cube - (h - s.hi)) + (s.lo + fma_(r, rl, rl)))}, k};
 }
 
