@@ -2,8 +2,8 @@
  *
  * Where a root of f or f' moves with the parameters, no table of coefficients can stand beside
  * it, and a double loses what cancels there.  What may cancel is therefore computed as `fine`:
- * it is num in float64, and as precise in float32 (2^-57 of the terms, so that a root nearer than
- * 2^-30 to a float can still be rounded).
+ * it is num in float64, and as precise in float32: some 2^-58 of the terms, so that even where a root is
+ * nearer than 2^-30 to a float the result there is rounded well.
  */
 #ifndef CACT_FINE_H
 #define CACT_FINE_H
@@ -11,7 +11,6 @@
 #if CACT_REAL == 64
 
 typedef num fine;
-typedef reduced fine_reduced;
 #define fine_sum sum
 #define fine_product product
 #define fine_add add
@@ -19,7 +18,6 @@ typedef reduced fine_reduced;
 #define fine_times times
 #define fine_scale scale
 #define fine_one_plus one_plus
-#define fine_reduce reduce
 #define fine_pick pick
 INLINE num num_of(fine a) { return a; }
 
@@ -28,11 +26,6 @@ INLINE num num_of(fine a) { return a; }
 typedef struct {
     double hi, lo;
 } fine;
-
-typedef struct {
-    fine p;
-    double k;
-} fine_reduced;
 
 INLINE fine fine_sum(double a, double b)
 {
@@ -72,18 +65,25 @@ INLINE fine fine_one_plus(fine a)
     return (fine){s, (a.hi - (s - 1)) + a.lo};
 }
 
-INLINE fine_reduced fine_reduce(fine z)
-{
-    double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
-    double r = fma_(-n, LN2_HI, z.hi), rl = fma_(-n, LN2_LO, z.lo), t = r + rl;
-    double rest = fma_(t * t, exp_rest(t), rl), p = r + rest;
-    return (fine_reduced){{p, rest - (p - r)}, k};
-}
-
 INLINE fine fine_pick(mask m, fine a, fine b) { return (fine){choose(m, a.hi, b.hi), choose(m, a.lo, b.lo)}; }
 INLINE num num_of(fine a) { return a.hi + a.lo; }
 
 #endif
+
+/* As reduce(), but r^2/2 is exact, too: e^r - 1 to 2^-59 relative to 1. */
+typedef struct {
+    fine p;
+    double k;
+} fine_reduced;
+
+INLINE fine_reduced fine_reduce(fine z)
+{
+    const double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
+    const double r = fma_(-n, LN2_HI, z.hi), rl = fma_(-n, LN2_LO, z.lo), t = r + rl; /* rl up to 2^-46 */
+    const fine s = fine_product(r, 0.5 * r);
+    const double cube = t * t * exp_rest(t, 0), h = s.hi + cube, p = r + h;
+    return (fine_reduced){{p, (h - (p - r)) + ((cube - (h - s.hi)) + (s.lo + fma_(r, rl, rl)))}, k};
+}
 
 /* Conditions on the parameters alone are masks too: gcc 12 does not vectorise a `?:` on them. */
 INLINE mask is_zero(double x) { return (uint64_t)((int64_t)(to_bits(abs_(x)) - 1) >> 63); }

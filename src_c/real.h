@@ -299,9 +299,10 @@ typedef struct {
 #define LN2_HI 0x1.62e42fefa39efp-1
 #define LN2_LO 0x1.abc9e3b39803fp-56
 
-/* Q of e^r - 1 = r + r^2 Q(r), tools/exp.sollya: 2^-62 relative to 1.  Even and odd powers
- * apart: the least work for the multipliers, which are what all this waits for. */
-INLINE double exp_rest(double t)
+/* Q of e^r - 1 = r + r^2 Q(r), tools/exp.sollya: 2^-62 relative to 1; its first coefficient, 1/2, is
+ * given, or 0 where that term is added elsewhere.  Even and odd powers apart: the least work for
+ * the multipliers, which are what all this waits for. */
+INLINE double exp_rest(double t, double half)
 {
     double s = t * t;
     double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
@@ -312,7 +313,7 @@ INLINE double exp_rest(double t)
     odd = fma_(odd, s, 0x1.111111111005p-7);
     even = fma_(even, s, 0x1.5555555555557p-5);
     odd = fma_(odd, s, 0x1.5555555555557p-3);
-    return fma_(odd, t, fma_(even, s, 0x1p-1));
+    return fma_(odd, t, fma_(even, s, half));
 }
 
 #if CACT_REAL == 32
@@ -335,7 +336,7 @@ INLINE reduced reduce(num z)
     double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
     double r = fma_(-n, LN2_HI, z.hi); /* exact: both are multiples of 2^-54, |r| < 1/2 */
     double rl = fma_(-n, LN2_LO, z.lo), t = r + rl; /* t where its last bit does not matter */
-    return (reduced){big_sum(r, fma_(t * t, exp_rest(t), rl)), k}; /* 2^-57, from the rounding of t^2 Q */
+    return (reduced){big_sum(r, fma_(t * t, exp_rest(t, 0.5), rl)), k}; /* 2^-57, from the rounding of t^2 Q */
 }
 
 #endif

@@ -10,8 +10,9 @@ ACTIVATION(swish)
     const sigmoids l = sigmoids_(num_of(v), left);
     const double tail = choose(left, l.tail, 1), far_tail = choose(left, l.far_tail, 1);
     const double slope = rounded_times(mul(l.s, l.c), y) * (y * l.tail) * l.far_tail;
+    const double f = __builtin_copysign(finite_times(l.s, y) * tail * far_tail, x);
     return (dual){
-        .f = abs_(x) > MOST && v.hi >= 0 ? (double)x : __builtin_copysign(finite_times(l.s, y) * tail * far_tail, x),
+        .f = abs_(x) > MOST && v.hi >= 0 ? (double)x : f,
         .df = silu_slope(v, l.s, l.c) * tail * far_tail,
         .dp = {choose(is_above(abs_(v.hi), LAST), 0, slope)},
     };

@@ -2,8 +2,8 @@
 
     python src_c/tools/roots.py
 
-Beside the root x0 no formula keeps its relative accuracy, so src_c/real.h (near_root) uses
-f'(x) = d (c1 + c2 d + ...), d = x - x0, with x0 and c1 as pairs of doubles.  Printed are x0,
+Beside the root x0 no formula keeps its relative accuracy, so src_c/real.h (beside_root) uses
+f'(x) = d (c1 + c2 d + ...), d = x - x0, with x0 and c1 as sums of doubles.  Printed are x0,
 the coefficients of degree 1 to 15, and the relative error of cutting after n terms at the
 ends of |d| <= 2^-k.  Where 13 terms of the series do not reach 2^-54 (telu, golu), the coefficients
 from c2 on are those of the polynomial through 12 Chebyshev nodes of |d| <= 2^-3, printed last.
@@ -12,6 +12,8 @@ from c2 on are those of the polynomial through 12 Chebyshev nodes of |d| <= 2^-3
 import mpmath as mp
 
 mp.mp.prec = 500
+
+A, B = mp.mpf(0.8), mp.mpf(0.5)  # xielu's default parameters, the doubles
 
 FUNCTIONS = {
     "silu": (lambda x: x / (1 + mp.exp(-x)), -1.278),
@@ -24,20 +26,25 @@ FUNCTIONS = {
     "telu": (lambda x: x * mp.tanh(mp.exp(x)), -1.0789),
     "golu": (lambda x: x * mp.exp(-mp.exp(-x)), -0.5671),
     "serf": (lambda x: x * mp.erf(mp.log(1 + mp.exp(x))), -1.1931),
+    "xielu": (lambda x: (mp.expm1(x) - x) * A + B * x, -0.98),
+    "xielu, root of f itself": (lambda x: (mp.exp(x) - x - x * x / 2) * A + B * x * x / 2, -2.43),
 }
 
 
-def pair(v):
-    hi = float(v)
-    return f"{hi.hex()}, {float(v - mp.mpf(hi)).hex()}"
+def words(v, n):
+    parts = []
+    for _ in range(n):
+        parts.append(float(v).hex())
+        v -= mp.mpf(float(v))
+    return ", ".join(parts)
 
 
 for name, (f, start) in FUNCTIONS.items():
     root = mp.findroot(lambda x, f=f: mp.diff(f, x), mp.mpf(start), tol=mp.mpf(2) ** -300)
     coefficient = [(n + 1) * c for n, c in enumerate(mp.taylor(f, root, 26)[1:])]
     print(f"{name}: root {mp.nstr(root, 40)}")
-    print(f"    x0   {pair(root)}")
-    print(f"    c1   {pair(coefficient[1])}")
+    print(f"    x0   {words(root, 3)}")
+    print(f"    c1   {words(coefficient[1], 2)}")
     print("    c2.. " + ", ".join(float(c).hex() for c in coefficient[2:16]))
     for terms, k in ((5, 6), (12, 3), (13, 3)):
         d = mp.mpf(2) ** -k
