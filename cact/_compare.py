@@ -72,10 +72,10 @@ def configurations(activations: Sequence[Any] | None = None) -> list[Configurati
     Raises
     ------
     ValueError, TypeError
-        As `cact.get`; for a function of whole rows, the same configuration twice, none.
+        As `cact.get`; for a function that is not elementwise, the same configuration twice, none.
     """
     if activations is None:
-        elementwise = [n for n in names() if not isinstance(get(n), RowActivation)]
+        elementwise = [n for n in names() if get(n)._record.elementwise]
         activations = [*elementwise, ("sigmoid", "batch")]
     if isinstance(activations, (str, Activation)):
         activations = [activations]
@@ -102,8 +102,9 @@ def _configuration(spec: Any) -> Configuration:
     elif isinstance(spec, str) and spec.replace(" ", "").lower().endswith(("+bn", "+batchnorm")):
         spec, normalization = spec.rpartition("+")[0], "batch"
     f = get(spec)
-    if isinstance(f, RowActivation):
-        raise ValueError(f"compare: {f.name} works on whole rows; hidden layers need an elementwise function")
+    if not f._record.elementwise:
+        how = "works on whole rows" if isinstance(f, RowActivation) else "has another number of outputs"
+        raise ValueError(f"compare: {f.name} {how}; hidden layers need an elementwise function")
     return Configuration(f, normalization)
 
 

@@ -109,7 +109,7 @@ class _ShapedActivation(Activation):
         direct = (
             out is not None and out.dtype == dtype and not any(np.may_share_memory(out, a) for a in arrays)
         )
-        result = out if direct else np.empty(shape, dtype)
+        result = np.asarray(out) if direct else np.empty(shape, dtype)
         last = [np.moveaxis(a, axis, -1) for a in (*arrays, result)]
         with np.errstate(all="ignore"):
             self._compute(operation, *last, **params)
@@ -174,16 +174,35 @@ class GatedActivation(_ShapedActivation):
         unknown = kwargs.keys() - {"out"}
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
-        out = {k: v for k, v in kwargs.items() if v is not None}
-        *upstream, gate, value = (_as_array(label, a) for a in args)
-        if np.shape(gate) != np.shape(value):
-            raise ValueError(
-                f"{label}: gate and value differ in shape, {np.shape(gate)} and {np.shape(value)}"
-            )
+        out = kwargs.get("out")
+        arrays = [_as_array(label, a) for a in args]
+        dtype = None
+        if all(isinstance(a, (np.ndarray, np.generic, int, float)) for a in arrays):
+            dtype = result_dtype(label, arrays)
+            arrays = [np.asanyarray(a).astype(dtype, copy=False) for a in arrays]
+        *upstream, gate, value = arrays
+        shape = np.shape(gate)
+        if np.shape(value) != shape:
+            raise ValueError(f"{label}: gate and value differ in shape, {shape} and {np.shape(value)}")
+        if upstream and np.shape(upstream[0]) != shape:
+            raise ValueError(f"{label}: dy has shape {np.shape(upstream[0])}, the output has {shape}")
         functions = self._functions_of(params)
         if operation == "forward":
-            return self._named(label, functions["gate"], value, gate, **out)
-        dvalue, dgate = self._named(label, functions["gate_backward"], upstream[0], value, gate, **out)
+            if out is None:
+                return self._named(label, functions["gate"], value, gate)
+            if dtype is not None:
+                self._check_out(label, out, shape, dtype)
+            return self._named(label, functions["gate"], value, gate, out=out)
+        if out is None:
+            out = (None, None)
+        elif not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"{label}: out must be a tuple of two, for dgate and dvalue")
+        for o in out:
+            if o is not None and dtype is not None:
+                self._check_out(label, o, shape, dtype)
+        dvalue, dgate = self._named(
+            label, functions["gate_backward"], upstream[0], value, gate, out=(out[1], out[0])
+        )
         return dgate, dvalue
 
     def _functions_of(self, params: Mapping[str, Any]) -> _backend.Operations:

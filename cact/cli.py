@@ -126,7 +126,7 @@ def _list(options: argparse.Namespace) -> None:
     width = max(map(len, names()))
     for name in names():
         f = get(name)
-        params = ", ".join(f"{k}={v:g}" for k, v in f.params.items())
+        params = ", ".join(f"{k}={v}" if isinstance(v, str) else f"{k}={v:g}" for k, v in f.params.items())
         also = f"  (also {', '.join(f.aliases)})" if f.aliases else ""
         print(f"{name:{width}}  {f.formula}" + (f"  [{params}]" if params else "") + also)
 

@@ -149,6 +149,10 @@ def test_get_and_bind(engine: str) -> None:
     assert cact.get(cact.leaky_relu, negative_slope=0.2) == f
 
 
+#: Another value for the parameters that are no real numbers.
+OTHER = {"axis": 0, "k": 3, "approximate": "tanh"}
+
+
 @pytest.mark.parametrize("copied", [lambda f: pickle.loads(pickle.dumps(f)), copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("name", cact.names())
 def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -> None:
@@ -157,7 +161,7 @@ def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -
     assert copied(f).params == f.params
     np.testing.assert_array_equal(copied(f)(BASE), f(BASE))
     for key, value in f.params.items():
-        other = f.bind(**{key: 0 if key == "axis" else value + 1})
+        other = f.bind(**{key: OTHER[key] if key in OTHER else value + 1})
         assert copied(other) == other != f
         assert f.params[key] == value == cact.get(name).params[key], "a copy changed the original"
         np.testing.assert_array_equal(copied(other)(BASE), other(BASE))
