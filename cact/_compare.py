@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import _activation, _backend, _registry, diagnose, nn
+from . import _backend, _lookup, _registry, diagnose, nn
 from ._activation import Activation
 from ._comparison import Comparison, Run
 from ._data import need
@@ -269,7 +269,7 @@ class _Task:
         if isinstance(state["configuration"], tuple):
             record, params, normalization = state["configuration"]
             _registry.add(record, replace=True)
-            _activation._activations.pop(record.name, None)
+            _lookup._activations.pop(record.name, None)
             state["configuration"] = Configuration(get(record.name, **params), normalization)
         self.__dict__.update(state)
 

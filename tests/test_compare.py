@@ -15,7 +15,7 @@ import pytest
 from conftest import ELEMENTWISE
 
 import cact
-from cact import _activation, _backend, _compare, _registry, nn
+from cact import _backend, _compare, _lookup, _registry, nn
 from cact._compare import Comparison, Run, configurations
 from cact._comparison import write_file
 from cact._data import load
@@ -37,7 +37,7 @@ def small() -> Comparison:
 @pytest.fixture
 def register() -> Iterator[Any]:
     """`cact.register`, undone at the end."""
-    tables = (_registry.RECORDS, _registry._keys, _activation._activations)
+    tables = (_registry.RECORDS, _registry._keys, _lookup._activations)
     before = [dict(table) for table in tables]
     yield cact.register
     for table, then in zip(tables, before):
