@@ -14,7 +14,7 @@ from ._activation import Activation, _as_array, _filled, _listed
 from ._registry import Record, find
 from ._ufunc import result_dtype
 
-__all__ = ["GatedActivation", "PiecesActivation", "RowActivation"]
+__all__ = ["GatedActivation", "PiecesActivation", "RowActivation", "ShapedActivation"]
 
 
 def _axis(name: str, value: Any) -> int:
@@ -58,7 +58,7 @@ class RowActivation(Activation):
         return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
 
 
-class _ShapedActivation(Activation):
+class ShapedActivation(Activation):
     """What gated functions and those of pieces share: ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``.
 
     The result has another length along the axis than x.  `out` may overlap the inputs.
@@ -127,6 +127,10 @@ class _ShapedActivation(Activation):
         if not np.can_cast(dtype, out.dtype, "same_kind"):
             raise TypeError(f"{label}: out of dtype {out.dtype} cannot hold a result of {dtype}")
 
+    def width(self, n: int) -> int:
+        """How many elements the result has along the axis, for n of x; ValueError if n does not fit."""
+        return self._length(self.name, n, {k: v for k, v in self.params.items() if k != "axis"})
+
     def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
         """Of the result along the axis, for n elements of x; ValueError if n does not fit."""
         raise NotImplementedError
@@ -136,7 +140,7 @@ class _ShapedActivation(Activation):
         raise NotImplementedError
 
 
-class GatedActivation(_ShapedActivation):
+class GatedActivation(ShapedActivation):
     """a*gate(b), a and b the halves of x along an axis, value first: ``f(x, axis=-1)``.
 
     Two arrays of one shape are taken as ``f(gate, value)``, gate first as ONNX has it; then
@@ -233,7 +237,7 @@ def _operations(gate: str) -> dict[str, _backend.Operations]:
     return _backend.functions(find(gate))
 
 
-class PiecesActivation(_ShapedActivation):
+class PiecesActivation(ShapedActivation):
     """maxout, crelu: exact in any dtype, ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``."""
 
     def _checked(self, key: str, value: Any) -> Any:
