@@ -259,6 +259,9 @@ class Activation(_Caller):
             kwargs["out"] = rest[0]
         functions = self._functions[_backend.active()]
         inputs = tuple(_as_array(label, a) for a in inputs)
+        half = getattr(kwargs.get("dtype"), "__name__", str(kwargs.get("dtype"))) == "bfloat16"
+        if half:
+            _backend.know_bfloat16(np.dtype(kwargs["dtype"]))
         values = self._numbers(params, inputs[-1], operation)
         dparams: tuple[Any, ...] = ()
         if self.learnable and operation == "backward":  # before `out`, which may be x or dy, is written
@@ -275,8 +278,9 @@ class Activation(_Caller):
         else:
             function = functions[operation]
             dtype = kwargs.get("dtype")
-            if dtype is not None and values and isinstance(function, np.ufunc):
-                # NumPy would look for a loop with parameters of that dtype; they stay float64
+            if dtype is not None and (values or half) and isinstance(function, np.ufunc):
+                # NumPy would look for a loop with parameters of that dtype, which stay float64,
+                # and finds none for a dtype that it does not know itself
                 del kwargs["dtype"]
                 kwargs["signature"] = (
                     (dtype,) * needed + (np.float64,) * len(values) + (dtype,) * function.nout

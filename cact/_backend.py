@@ -123,7 +123,9 @@ def _gate_backward(name: str, forward: Any, grad: Any, dy: Any, a: Any, b: Any, 
     if out is None:
         return da, db
     with np.errstate(all="ignore"):
-        return tuple(np.positive(d, out=o, casting="same_kind") for d, o in zip((da, db), out))
+        return tuple(
+            d if o is None else np.positive(d, out=o, casting="same_kind") for d, o in zip((da, db), out)
+        )
 
 
 def multiply(name: str, grad: Any, dy: Any, x: Any, *params: Any, **kwargs: Any) -> Any:

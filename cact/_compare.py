@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import _activation, _backend, _registry, diagnose, nn
+from . import _backend, _lookup, _registry, diagnose, nn
 from ._activation import Activation
 from ._comparison import Comparison, Run
 from ._data import need
@@ -73,10 +73,10 @@ def configurations(activations: Sequence[Any] | None = None) -> list[Configurati
     Raises
     ------
     ValueError, TypeError
-        As `cact.get`; for a function of whole rows, the same configuration twice, none.
+        As `cact.get`; for a function that is not elementwise, the same configuration twice, none.
     """
     if activations is None:
-        elementwise = [n for n in names() if not isinstance(get(n), RowActivation)]
+        elementwise = [n for n in names() if get(n)._record.elementwise]
         activations = [*elementwise, ("sigmoid", "batch")]
     if isinstance(activations, (str, Activation)):
         activations = [activations]
@@ -103,8 +103,9 @@ def _configuration(spec: Any) -> Configuration:
     elif isinstance(spec, str) and spec.replace(" ", "").lower().endswith(("+bn", "+batchnorm")):
         spec, normalization = spec.rpartition("+")[0], "batch"
     f = get(spec)
-    if isinstance(f, RowActivation):
-        raise ValueError(f"compare: {f.name} works on whole rows; hidden layers need an elementwise function")
+    if not f._record.elementwise:
+        how = "works on whole rows" if isinstance(f, RowActivation) else "has another number of outputs"
+        raise ValueError(f"compare: {f.name} {how}; hidden layers need an elementwise function")
     return Configuration(f, normalization)
 
 
@@ -269,7 +270,7 @@ class _Task:
         if isinstance(state["configuration"], tuple):
             record, params, normalization = state["configuration"]
             _registry.add(record, replace=True)
-            _activation._activations.pop(record.name, None)
+            _lookup._activations.pop(record.name, None)
             state["configuration"] = Configuration(get(record.name, **params), normalization)
         self.__dict__.update(state)
 

@@ -14,7 +14,7 @@ from ._activation import Activation, _as_array, _filled, _listed
 from ._registry import Record, find
 from ._ufunc import result_dtype
 
-__all__ = ["GatedActivation", "PiecesActivation", "RowActivation"]
+__all__ = ["GatedActivation", "PiecesActivation", "RowActivation", "ShapedActivation"]
 
 
 def _axis(name: str, value: Any) -> int:
@@ -58,7 +58,7 @@ class RowActivation(Activation):
         return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
 
 
-class _ShapedActivation(Activation):
+class ShapedActivation(Activation):
     """What gated functions and those of pieces share: ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``.
 
     The result has another length along the axis than x.  `out` may overlap the inputs.
@@ -109,7 +109,7 @@ class _ShapedActivation(Activation):
         direct = (
             out is not None and out.dtype == dtype and not any(np.may_share_memory(out, a) for a in arrays)
         )
-        result = out if direct else np.empty(shape, dtype)
+        result = np.asarray(out) if direct else np.empty(shape, dtype)
         last = [np.moveaxis(a, axis, -1) for a in (*arrays, result)]
         with np.errstate(all="ignore"):
             self._compute(operation, *last, **params)
@@ -127,6 +127,10 @@ class _ShapedActivation(Activation):
         if not np.can_cast(dtype, out.dtype, "same_kind"):
             raise TypeError(f"{label}: out of dtype {out.dtype} cannot hold a result of {dtype}")
 
+    def width(self, n: int) -> int:
+        """How many elements the result has along the axis, for n of x; ValueError if n does not fit."""
+        return self._length(self.name, n, {k: v for k, v in self.params.items() if k != "axis"})
+
     def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
         """Of the result along the axis, for n elements of x; ValueError if n does not fit."""
         raise NotImplementedError
@@ -136,7 +140,7 @@ class _ShapedActivation(Activation):
         raise NotImplementedError
 
 
-class GatedActivation(_ShapedActivation):
+class GatedActivation(ShapedActivation):
     """a*gate(b), a and b the halves of x along an axis, value first: ``f(x, axis=-1)``.
 
     Two arrays of one shape are taken as ``f(gate, value)``, gate first as ONNX has it; then
@@ -174,16 +178,35 @@ class GatedActivation(_ShapedActivation):
         unknown = kwargs.keys() - {"out"}
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
-        out = {k: v for k, v in kwargs.items() if v is not None}
-        *upstream, gate, value = (_as_array(label, a) for a in args)
-        if np.shape(gate) != np.shape(value):
-            raise ValueError(
-                f"{label}: gate and value differ in shape, {np.shape(gate)} and {np.shape(value)}"
-            )
+        out = kwargs.get("out")
+        arrays = [_as_array(label, a) for a in args]
+        dtype = None
+        if all(isinstance(a, (np.ndarray, np.generic, int, float)) for a in arrays):
+            dtype = result_dtype(label, arrays)
+            arrays = [np.asanyarray(a).astype(dtype, copy=False) for a in arrays]
+        *upstream, gate, value = arrays
+        shape = np.shape(gate)
+        if np.shape(value) != shape:
+            raise ValueError(f"{label}: gate and value differ in shape, {shape} and {np.shape(value)}")
+        if upstream and np.shape(upstream[0]) != shape:
+            raise ValueError(f"{label}: dy has shape {np.shape(upstream[0])}, the output has {shape}")
         functions = self._functions_of(params)
         if operation == "forward":
-            return self._named(label, functions["gate"], value, gate, **out)
-        dvalue, dgate = self._named(label, functions["gate_backward"], upstream[0], value, gate, **out)
+            if out is None:
+                return self._named(label, functions["gate"], value, gate)
+            if dtype is not None:
+                self._check_out(label, out, shape, dtype)
+            return self._named(label, functions["gate"], value, gate, out=out)
+        if out is None:
+            out = (None, None)
+        elif not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"{label}: out must be a tuple of two, for dgate and dvalue")
+        for o in out:
+            if o is not None and dtype is not None:
+                self._check_out(label, o, shape, dtype)
+        dvalue, dgate = self._named(
+            label, functions["gate_backward"], upstream[0], value, gate, out=(out[1], out[0])
+        )
         return dgate, dvalue
 
     def _functions_of(self, params: Mapping[str, Any]) -> _backend.Operations:
@@ -214,7 +237,7 @@ def _operations(gate: str) -> dict[str, _backend.Operations]:
     return _backend.functions(find(gate))
 
 
-class PiecesActivation(_ShapedActivation):
+class PiecesActivation(ShapedActivation):
     """maxout, crelu: exact in any dtype, ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``."""
 
     def _checked(self, key: str, value: Any) -> Any:

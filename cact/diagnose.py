@@ -158,8 +158,9 @@ def rms(a: Array) -> float:
 
 def _elementwise(where: str, activation: Any) -> Activation:
     f = get(activation)
-    if isinstance(f, RowActivation):
-        raise TypeError(f"{where}: {f.name} is a function of whole rows, without an elementwise f'")
+    if not f._record.elementwise:
+        of = "whole rows" if isinstance(f, RowActivation) else "pieces of rows"
+        raise TypeError(f"{where}: {f.name} is a function of {of}, without an elementwise f'")
     return f
 
 

@@ -2,7 +2,10 @@
  *
  * Both are max(0, z - tau)^a, z = x - max or its half, a = 1 or 2, where one number tau in [-1, 0)
  * makes the sum 1.  Elements just above tau have the relative error of a difference, so tau, z
- * and the sums are hi + lo in float rows too; each step to tau is one pass over the row. */
+ * and the sums are hi + lo in float rows too; each step to tau is one pass over the row.
+ *
+ * Measured: 0.5 ULP in float32, in float64 0.5 (sparsemax) and 0.93 (entmax15), but for elements
+ * within 2^-56 of tau, which lose the bits that tau has not: 665 ULP of an element of 5e-22. */
 
 typedef struct {
     double hi, lo;

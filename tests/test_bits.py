@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import COMPILED, ELEMENTWISE, numeric, use
+from conftest import COMPILED, ELEMENTWISE, GATED, PIECES, ROWS, numeric, use
 
 import cact
 
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.skipif(not COMPILED, reason="no compiled kernels: the N
 
 DTYPES = [np.float32, np.float64, np.float16]
 OPERATIONS = ["forward", "grad", "backward", "value", "value's grad"]
-ROWS = [n for n in cact.names() if n not in ELEMENTWISE]
 INTEGERS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -221,3 +220,33 @@ def test_bits_of_rows(name: str, dtype: Any, compiled: str) -> None:
         assert_same(f.backward(own, y, out=own), backward, x, f"{n}, backward in the place of dy")
         own = y.copy()
         assert_same(f.backward(dy, own, out=own), backward, x, f"{n}, backward in the place of y")
+
+
+# ------------------------------------------------------------------ halves and pieces
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*GATED, *PIECES])
+def test_bits_of_halves_and_pieces(name: str, dtype: Any, compiled: str) -> None:
+    """Along any axis, at any place and length, in any layout."""
+    f, x = cact.get(name), pool(dtype).reshape(2, -1)
+    if name in GATED:  # value and gate side by side: column i depends on nothing else
+        x = np.concatenate([x, np.roll(x, 31, axis=1)])
+    use(COMPILED[0])
+    wanted = f(x, axis=0)
+    dy = np.roll(wanted, 5, axis=1)
+    back = f.backward(dy, x, axis=0)
+    use(compiled)
+    for n in [*range(1, 40), 100, 200]:
+        for first in (0, 3):
+            here = slice(first, first + n)
+            part = x[:, here]
+            for form in (part, part.copy(), np.asfortranarray(part)):
+                y, dx = f(form, axis=0), f.backward(dy[:, here], form, axis=0)
+                assert_same(y.ravel(), bits(wanted[:, here]).ravel(), y.ravel(), f"{n} from {first}")
+                assert_same(
+                    dx.ravel(), bits(back[:, here]).ravel(), dx.ravel(), f"{n} from {first}, backward"
+                )
+            y = f(np.ascontiguousarray(part.T))
+            assert_same(y.T.ravel(), bits(wanted[:, here]).ravel(), y.T.ravel(), f"{n} along the last axis")
+            out = np.zeros((2 * y.shape[1], y.shape[0]), dtype)[::2]
+            f(part, axis=0, out=out)
+            assert_same(out.ravel(), bits(wanted[:, here]).ravel(), out.ravel(), f"{n} spaced out")

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ELEMENTWISE
 
 import cact
-from cact import _activation, _backend, _compare, _registry, nn
+from cact import _backend, _compare, _lookup, _registry, nn
 from cact._compare import Comparison, Run, configurations
 from cact._comparison import write_file
 from cact._data import load
@@ -36,7 +37,7 @@ def small() -> Comparison:
 @pytest.fixture
 def register() -> Iterator[Any]:
     """`cact.register`, undone at the end."""
-    tables = (_registry.RECORDS, _registry._keys, _activation._activations)
+    tables = (_registry.RECORDS, _registry._keys, _lookup._activations)
     before = [dict(table) for table in tables]
     yield cact.register
     for table, then in zip(tables, before):
@@ -47,8 +48,7 @@ def register() -> Iterator[Any]:
 # ---------------------------------------------------------------------- configurations
 def test_default_configurations() -> None:
     labels = [c.label for c in configurations()]
-    elementwise = [n for n in cact.names() if n not in ("softmax",)]
-    assert [label for label in labels if "batch norm" not in label] == elementwise
+    assert [label for label in labels if "batch norm" not in label] == ELEMENTWISE
     assert labels.index("sigmoid + batch norm") == labels.index("sigmoid") + 1
 
 
@@ -70,6 +70,8 @@ def test_configurations_are_in_the_order_of_the_catalogue() -> None:
         (["relu", "gelo"], "unknown activation 'gelo'; did you mean gelu"),
         (["relu", "rectifier"], "relu is given twice"),
         (["softmax"], "softmax works on whole rows"),
+        (["glu"], "glu has another number of outputs"),
+        (["maxout"], "maxout has another number of outputs"),
         ([], "at least one activation"),
     ],
 )

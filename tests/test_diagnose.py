@@ -101,6 +101,8 @@ def test_gradient_flow_of_a_network() -> None:
 def test_errors() -> None:
     with pytest.raises(TypeError, match="dead_units: softmax is a function of whole rows"):
         diagnose.dead_units("softmax", np.ones((2, 2)))
+    with pytest.raises(TypeError, match="dead_units: swiglu is a function of pieces of rows"):
+        diagnose.dead_units("swiglu", np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"saturated: z must have shape \(rows, units\).*\(2,\)"):
         diagnose.saturated("relu", np.ones(2))
     with pytest.raises(ValueError, match="and elements"):

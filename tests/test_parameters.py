@@ -16,6 +16,8 @@ import cact
 #: Other values than the default for parameters that are no numbers.
 OTHER: dict[str, dict[str, Any]] = {
     "axis": {"axis": 0},
+    "k": {"k": 3},
+    "approximate": {"approximate": "tanh"},
     "training": {"training": True, "random_state": 5},
     "random_state": {"random_state": 5},
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from conftest import DTYPES, ROWS
+from conftest import COMPILED, DTYPES, ROWS
 from mpmath import mp, mpf
 
 import cact
@@ -23,7 +23,7 @@ LENGTHS = [1, 2, 3, 7, 8, 10, 15, 16, 17, 31, 33, 64, 100, 128, 129, 255, 1000]
 #: ULP, forward and backward, with the C kernels.
 BOUNDS = {
     "softmax": (2.0, 2.0),
-    "log_softmax": (2.0, 2.0),
+    "log_softmax": (1.0, 1.0),
     "softmin": (2.0, 2.0),
     "sparsemax": (1.0, 1.0),
     "entmax15": (1.0, 1.0),
@@ -197,6 +197,25 @@ def test_next_to_the_threshold(name: str, dtype: Any, engine: str) -> None:
     assert (y == 0).any(axis=-1).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_at_the_threshold(name: str, dtype: Any) -> None:
+    """The numbers next to tau itself: 1 ULP, or what z - tau has lost is below 2^-100."""
+    if not COMPILED:
+        pytest.skip("no compiled kernels")
+    power = 1 + THRESHOLDS.index(name)
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(0, 1, 2 + seed % 4).astype(dtype)
+        with mp.workprec(400):
+            tau = dtype(float(power * oracle.threshold(name, [mpf(v) for v in x.tolist()])))
+        for t in (tau, np.nextafter(tau, dtype(9)), np.nextafter(tau, dtype(-9))):
+            row = np.append(x, t)
+            (w,) = exact(name, row, [x.size], 400)
+            got = cact.get(name)(row)[-1]
+            if oracle.ulp_error(got, w, dtype) > 1:
+                assert abs(mp.sqrt(mpf(float(got))) - mp.sqrt(w) if power == 2 else got - w) < mpf(2) ** -100
+
+
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_one_drops_at_a_time(name: str, engine: str) -> None:
     """Rows made so that each pass towards tau removes as little as it can."""
@@ -278,7 +297,7 @@ def test_backward(name: str, dtype: Any, engine: str) -> None:
             if engine == "numpy":
                 assert miss <= 16 * np.finfo(dtype).eps * scale[i], (n, i)
             elif name == "log_softmax":
-                assert error <= 2 or miss <= 2.0**-5 * np.finfo(dtype).eps * scale[i], (n, i, error)
+                assert error <= 1 or miss <= 2.0**-5 * np.finfo(dtype).eps * scale[i], (n, i, error)
             else:
                 assert error <= BOUNDS[name][1], f"n = {n}, dx[{i}]: {error:.3g} ULP, {dx[i]!r}, {dy[i]!r}"
 

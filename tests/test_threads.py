@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import ELEMENTWISE, GATED, ROWS
 
 import cact
 
@@ -26,7 +27,7 @@ def x():
 
 
 @needs_c
-@pytest.mark.parametrize("name", [n for n in cact.names() if n != "softmax"])
+@pytest.mark.parametrize("name", ELEMENTWISE)
 def test_same_bits_for_any_number(name):
     f = cact.get(name)
     rng = np.random.default_rng(1)
@@ -46,13 +47,29 @@ def test_same_bits_for_any_number(name):
 
 
 @needs_c
-def test_rows_same_bits():
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_same_bits(name):
+    f = cact.get(name)
     x = np.random.default_rng(2).normal(0, 3, (3001, 57))
     results = []
     for threads in (1, 2, 5):
         with cact.num_threads(threads):
-            y = cact.softmax(x)
-            results.append((y, cact.softmax.backward(x, y)))
+            y = f(x)
+            results.append((y, f.backward(x, y)))
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            same_bits(a, b)
+
+
+@needs_c
+@pytest.mark.parametrize("name", GATED)
+def test_gates_same_bits(name):
+    f = cact.get(name)
+    x = np.random.default_rng(3).normal(0, 3, (2, N)).astype(np.float32)
+    results = []
+    for threads in (1, 2, 5):
+        with cact.num_threads(threads):
+            results.append((f(x, axis=0), f.backward(x[:1], x, axis=0)))
     for other in results[1:]:
         for a, b in zip(results[0], other):
             same_bits(a, b)

@@ -18,8 +18,9 @@ def _maxout_length(n, k):
 def _maxout(x, out, k):
     """The k pieces of a unit stand together, as in Goodfellow's layers of num_units * k."""
     np.copyto(out, x[..., ::k])
-    for piece in range(1, k):
-        np.maximum(out, x[..., piece::k], out=out)
+    for start in range(1, k):  # the first of equal ones, so that of two zeros it is always the same
+        piece = x[..., start::k]
+        np.copyto(out, piece, where=(piece > out) | np.isnan(piece))
 
 
 def _maxout_backward(dy, x, out, k):
@@ -44,9 +45,9 @@ pieces(
 
 
 def _crelu(x, out):
-    n = x.shape[-1]
-    np.maximum(x, np.zeros((), x.dtype), out=out[..., :n])
-    np.maximum(-x, np.zeros((), x.dtype), out=out[..., n:])
+    n, zero = x.shape[-1], np.zeros((), x.dtype)
+    np.copyto(out[..., :n], np.where(x <= 0, zero, x))  # NaN stays, -0 becomes 0
+    np.copyto(out[..., n:], np.where(x >= 0, zero, -x))
 
 
 def _crelu_backward(dy, x, out):

@@ -8,7 +8,6 @@ import numpy as np
 
 from .._registry import activation
 from ._stable import _halves, _product, _silu_slope, _sum, _times, _times_sigmoid
-from ._stable import _halves, _product, _sum, _times_sigmoid
 
 INF = float("inf")
 
@@ -242,6 +241,8 @@ def acon_c(x, p1=1.0, p2=0.0, beta=1.0):
     df = np.where(split, p1 * up + p2 * down, near)
     w = np.clip(d * x, -1e150, 1e150)
     return f, df, _silu_slope(v, rest, y), _silu_slope(-v, -rest, y), (w * h / (1 + e)) ** 2
+
+
 def _exp_precise(z):
     """e^z = hi + lo to 2^-60, |z| < 700: for e^-v, which loses as many bits as v has."""
     k = np.round(z / np.log(2))

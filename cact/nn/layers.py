@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._lookup import get
-from .._shaped import RowActivation
+from .._shaped import RowActivation, ShapedActivation
 from ._validate import FRACTION, POSITIVE, SHARE, Array, count, float_dtype, matrix, real
 from .init import scheme
 
@@ -83,6 +83,10 @@ class Layer:
             For a dtype other than the output's.
         """
         raise NotImplementedError
+
+    def width(self, n: int | None) -> int | None:
+        """The number of features after the layer for n before it; None where it is not known."""
+        return self.n_out or n
 
     def _add(self, name: str, value: Array) -> None:
         self.params[name] = value
@@ -178,7 +182,7 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """y = f(x), elementwise, or along the rows for functions such as softmax.
+    """y = f(x), elementwise, or along the rows for functions such as softmax and glu.
 
     A learnable function (prelu) owns its parameters here and trains with the network; they
     start at the values bound to the activation.
@@ -242,7 +246,13 @@ class Activation(Layer):
         self.z, self.dz = x, None
         y: Array = self.activation(x, **self.params)
         self._y = y if isinstance(self.activation, RowActivation) else None
+        self._expected = y.shape, x.dtype
         return y
+
+    def width(self, n: int | None) -> int | None:
+        if n is None or not isinstance(self.activation, ShapedActivation):
+            return super().width(n)
+        return self.activation.width(n)
 
     def backward(self, dy: Array) -> Array:
         self._accept_grad(dy)

@@ -62,7 +62,7 @@ class Sequential:
                 )
             self.dtype = self.dtype or layer.dtype
             self.n_in = self.n_in or layer.n_in
-            self.n_out = layer.n_out or self.n_out
+            self.n_out = layer.width(self.n_out)
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"

@@ -11,6 +11,7 @@ from cact import nn
 from cact._registry import RECORDS
 
 ELEMENTWISE = [name for name, record in RECORDS.items() if record.elementwise]
+OTHERS = [name for name in RECORDS if name not in ELEMENTWISE]
 
 
 def samples(rows: int, columns: int, kinks: tuple[float, ...] = (), scale: float = 1.5) -> np.ndarray:
@@ -37,9 +38,22 @@ def test_dense_gradients(bias):
     assert set(layer.params) == ({"weight", "bias"} if bias else {"weight"})
 
 
-@pytest.mark.parametrize("name", [*ELEMENTWISE, "softmax"])
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *OTHERS])
 def test_activation_gradients(engine, name):
     check(nn.Activation(name, dtype=np.float64), samples(6, 4, RECORDS[name].kinks_at()))
+
+
+@pytest.mark.parametrize(("name", "after"), [("swiglu", 3), ("maxout", 3), ("crelu", 12), ("softmax", 6)])
+def test_a_network_counts_what_an_activation_leaves(engine, name, after):
+    dense = [nn.Dense(4, 6, rng=0, dtype=np.float64), nn.Dense(after, 2, rng=1, dtype=np.float64)]
+    network = nn.Sequential(dense[0], nn.Activation(name), dense[1])
+    assert (network.n_in, network.n_out) == (4, 2)
+    check(network, samples(5, 4))
+    with pytest.raises(ValueError, match=rf"layer 2, Dense\(5, 2\), takes 5 features, but gets {after}"):
+        nn.Sequential(dense[0], nn.Activation(name), nn.Dense(5, 2))
+    if after == 3:
+        with pytest.raises(ValueError, match=f"{name}: the axis must have"):
+            nn.Sequential(nn.Dense(4, 7), nn.Activation(name))
 
 
 @pytest.mark.parametrize("features", [None, 4])
