@@ -104,53 +104,77 @@ typedef struct {
 
 #define ENOUGH 0.45 /* errors below are told from the faster type */
 
-#define JUDGE(name, T, WIDE, LEAST, MOST, BITS, ROUNDING, ldexp_, ilogb_, fabs_)                              \
-    static void name(found *s, T r, WIDE v, WIDE scale, int which, int part, double x, const double *p)       \
-    {                                                                                                         \
-        const WIDE end = ldexp_(1, MOST + 1);                                                                 \
-        int e = v == 0 ? LEAST : ilogb_(v);                                                                   \
-        e = e < LEAST ? LEAST : e > MOST ? MOST : e;                                                          \
-        const WIDE ulp = ldexp_(1, e - BITS), slack = ROUNDING * scale / ulp;                                 \
-        WIDE a = r, b = v;                                                                                    \
-        a = a > end ? end : a < -end ? -end : a;                                                              \
-        b = b > end ? end : b < -end ? -end : b;                                                              \
-        double error = (double)(fabs_(a - b) / ulp);                                                          \
-        s->n++;                                                                                               \
-        if ((r != r) != (v != v)) {                                                                           \
-            s->not_nan++;                                                                                     \
-            s->worst = x;                                                                                     \
-            return;                                                                                           \
-        }                                                                                                     \
-        if (r != r)                                                                                           \
-            return;                                                                                           \
-        if (slack < 0.02 && error + slack < ENOUGH) {                                                         \
-            if (error > s->max) {                                                                             \
-                s->max = error;                                                                               \
-                s->worst = x;                                                                                 \
-            }                                                                                                 \
-        } else if (!(slack < 0.02 && fabs(error - 0.5) > slack && error + slack <= s->max)) {                 \
-            QUAD q[4];                                                                                        \
-            for (int k = 0; k < 4; k++)                                                                       \
-                q[k] = p[k];                                                                                  \
-            const quad_ref exact = value_quad(which, x, q);                                                   \
-            const QUAD w = part ? exact.d : exact.f, w_end = ldexpq(1, MOST + 1);                             \
-            e = w == 0 ? LEAST : ilogbq(w);                                                                   \
-            e = e < LEAST ? LEAST : e > MOST ? MOST : e;                                                      \
-            QUAD c = r, d = w;                                                                                \
-            c = c > w_end ? w_end : c < -w_end ? -w_end : c;                                                  \
-            d = d > w_end ? w_end : d < -w_end ? -w_end : d;                                                  \
-            error = (double)(fabsq(c - d) / ldexpq(1, e - BITS));                                             \
-            if (error > s->max) {                                                                             \
-                s->max = error;                                                                               \
-                s->worst = x;                                                                                 \
-            }                                                                                                 \
-        }                                                                                                     \
-        s->wrong += error > 0.5;                                                                              \
-        s->above += error > 1;                                                                                \
-    }
+typedef struct { int least, most, bits; } format; /* exponents of the normal numbers, bits after the first */
+static const format FLOAT = {-126, 127, 23}, DOUBLE = {-1022, 1023, 52};
 
-JUDGE(judge_float, float, double, -126, 127, 23, 0x1p-49, ldexp, ilogb, fabs)
-JUDGE(judge_double, double, long double, -1022, 1023, 52, 0x1p-60L, ldexpl, ilogbl, fabsl)
+/* |r - exact| in ULP, by __float128; what overflows is measured from 2^(most + 1). */
+static double exactly(format t, QUAD r, int which, int part, double x, const double *p)
+{
+    QUAD q[4];
+    for (int k = 0; k < 4; k++)
+        q[k] = p[k];
+    const quad_ref exact = value_quad(which, x, q);
+    const QUAD end = ldexpq(1, t.most + 1);
+    QUAD v = part ? exact.d : exact.f;
+    int e = v == 0 ? t.least : ilogbq(v);
+    e = e < t.least ? t.least : e > t.most ? t.most : e;
+    r = r > end ? end : r < -end ? -end : r;
+    v = v > end ? end : v < -end ? -end : v;
+    return (double)(fabsq(r - v) / ldexpq(1, e - t.bits));
+}
+
+/* The result r, where the faster type says that it is `error` ULP off, give or take `slack`. */
+static inline void judge(found *s, format t, double r, int number, double error, double slack, int which, int part,
+                         double x, const double *p)
+{
+    s->n++;
+    if (__builtin_expect((r != r) == number, 0)) {
+        s->not_nan++;
+        s->worst = x;
+        return;
+    }
+    if (!number)
+        return;
+    const int clear = slack < 0.02 && fabs(error - 0.5) > slack;
+    if (!(clear && error + slack <= s->max)) {
+        if (!(slack < 0.02 && error + slack < ENOUGH))
+            error = exactly(t, r, which, part, x, p);
+        if (error > s->max) {
+            s->max = error;
+            s->worst = x;
+        }
+    }
+    s->wrong += error > 0.5;
+    s->above += error > 1;
+}
+
+/* float: all in double.  The exponent of the exact result, kept among the normal ones, is 1/ULP's. */
+static inline void judge_float(found *s, float r, double v, double scale, int which, int part, double x, const double *p)
+{
+    const double end = 0x1p128, a = fabs(v);
+    const double normal = a < 0x1p-126 ? 0x1p-126 : a < 0x1.fp127 ? a : 0x1.fp127;
+    uint64_t bits;
+    memcpy(&bits, &normal, 8);
+    bits = ((uint64_t)(1023 + 23 + 1023) << 52) - (bits & 0x7ff0000000000000u);
+    double per_ulp, w = r;
+    memcpy(&per_ulp, &bits, 8);
+    w = w > end ? end : w < -end ? -end : w;
+    v = v > end ? end : v < -end ? -end : v;
+    judge(s, FLOAT, r, v == v, fabs(w - v) * per_ulp, 0x1p-49 * scale * per_ulp, which, part, x, p);
+}
+
+static inline void judge_double(found *s, double r, long double v, long double scale, int which, int part, double x,
+                                const double *p)
+{
+    const long double end = 0x1p1024L;
+    int e = v == 0 ? -1022 : ilogbl(v);
+    e = e < -1022 ? -1022 : e > 1023 ? 1023 : e;
+    const long double ulp = ldexpl(1, e - 52);
+    long double w = r;
+    w = w > end ? end : w < -end ? -end : w;
+    v = v > end ? end : v < -end ? -end : v;
+    judge(s, DOUBLE, r, v == v, (double)(fabsl(w - v) / ulp), (double)(0x1p-60L * scale / ulp), which, part, x, p);
+}
 
 void sweep_float(int which, size_t n, const float *x, const float *f, const float *d, const double *p, found *s)
 {
