@@ -318,8 +318,8 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
     }
 }
 
-/* dx = dy - e^y sum(dy), 1 ULP; where the difference is less than 2^-5 of its terms it shows that e^y
- * is good to 2^-58 (2^-32) only (4 ULP at 2^-8). */
+/* dx = dy - e^y sum(dy).  Measured: 0.94 ULP; but e^y is good to 2^-58 (2^-32) only, which shows where
+ * the terms cancel: float64 3.1 ULP where dx is 2^-4 of dy, 43 at 2^-8; float32 0.9 at 2^-8, 8.8 at 2^-12. */
 static __attribute__((noinline)) void minus_share(size_t n, const real *dy, num s, const real *y, real *dx)
 {
     IVDEP for (size_t i = 0; i < n; i++)

