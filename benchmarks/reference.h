@@ -65,7 +65,7 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
         const R slope = (double)p[0] == 1.0 / 6 ? 1 / C(6.0) : p[0], v = slope * x + p[1];
         const double low = (double)(-(QUAD)p[1] / (QUAD)slope), high = (double)((1 - (QUAD)p[1]) / (QUAD)slope);
         RETURN(v < 0 || x < low ? 0 : v > 1 || x > high ? 1 : v, S(slope * x) + S(p[1]),
-               x > low && x < high ? p[0] : 0, S(p[0]));
+               x > low && x < high ? slope : 0, S(p[0]));
     }
     case F_hardswish: {
         const R f = x * (x + 3) / 6;

@@ -56,7 +56,14 @@ class Found(ctypes.Structure):
 def build(folder: str) -> ctypes.CDLL:
     """Compile the reference; needs gcc's libquadmath."""
     library = Path(folder, "sweep.so")
-    command = [os.environ.get("CC", "gcc"), "-O2", "-ffp-contract=off", "-shared", "-fPIC", str(HERE / "sweep.c")]
+    command = [
+        os.environ.get("CC", "gcc"),
+        "-O2",
+        "-ffp-contract=off",
+        "-shared",
+        "-fPIC",
+        str(HERE / "sweep.c"),
+    ]
     subprocess.run([*command, "-o", str(library), "-lquadmath", "-lm"], check=True)
     return ctypes.CDLL(str(library))
 

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import oracle
 import pytest
-from conftest import ELEMENTWISE
+from conftest import ELEMENTWISE, numeric
 from mpmath import mp, mpf
 
 import cact
@@ -15,15 +15,25 @@ import cact
 #: name: (bits of the significand, exponents of the smallest normal number and of the largest)
 FORMATS = {"float16": (11, -14, 15), "bfloat16": (8, -126, 127)}
 
-#: (name, operation, dtype): how many of the 65,536 results are not the nearest.  All are subnormal:
-#: the exact result is so near a tie (x/2 + x^2 for an odd subnormal x; 0.01 is no double) that it
-#: rounds to the tie in float64, where neither backend can tell on which side it was.
+#: (name, operation, dtype): how many of the 65,536 results are not the nearest.  At all of them the
+#: exact result is so near a tie that float64 is the tie itself, and neither backend can tell on which
+#: side it was: x/2 + x^2 for an odd subnormal x; a parameter such as 0.01 or 0.8, which is no double.
 EXCEPTIONS = {
     ("leaky_relu", "forward", "float16"): 21,
     ("leaky_relu", "forward", "bfloat16"): 3,
+    ("rrelu", "forward", "float16"): 1328,
+    ("rrelu", "forward", "bfloat16"): 1517,
+    ("hardswish", "forward", "bfloat16"): 128,
     ("silu", "forward", "bfloat16"): 128,
     ("gelu", "forward", "bfloat16"): 128,
     ("gelu_tanh", "forward", "bfloat16"): 128,
+    ("swish", "forward", "bfloat16"): 128,
+    ("quick_gelu", "forward", "bfloat16"): 128,
+    ("xielu", "forward", "float16"): 29,
+    ("xielu", "forward", "bfloat16"): 80,
+    ("xielu", "grad", "float16"): 308,
+    ("xielu", "grad", "bfloat16"): 39,
+    ("acon_c", "forward", "bfloat16"): 128,
 }
 
 #: Float64 references are taken to be this near, relatively; what they leave open mpmath decides.
@@ -59,13 +69,20 @@ def decided(name: str, operation: str, x: float, dtype: str) -> float:
     """The same from mpmath."""
     f = cact.get(name)
     compute = oracle.value if operation == "forward" else oracle.derivative
-    exact = compute(name, x, f.params)
+    exact = compute(name, x, numeric(f))
     bits, least, most = FORMATS[dtype]
     with mp.workprec(400):
         exponent = mp.frexp(exact)[1] - 1 if exact else least
         unit = mpf(2) ** (max(exponent, least) - bits + 1)
         result = mp.nint(exact / unit) * unit
         return float(result if abs(result) < mpf(2) ** (most + 1) else mp.sign(exact) * mp.inf)
+
+
+def on_a_tie(name: str, operation: str, x: np.ndarray, dtype: str) -> np.ndarray:
+    """Whether float64 cannot tell to which side the exact result must be rounded."""
+    with cact.use_backend("numpy"), np.errstate(all="ignore"):
+        y = cact.get(name)(x) if operation == "forward" else cact.get(name).grad(x)
+        return nearest(y * (1 - 2.0**-51), dtype) != nearest(y * (1 + 2.0**-51), dtype)
 
 
 @functools.cache
@@ -76,7 +93,8 @@ def reference(name: str, operation: str, dtype: str) -> np.ndarray:
     with np.errstate(all="ignore"):
         low, high = (nearest(exact * (1 + side), dtype) for side in (-NEAR, NEAR))
     wanted = nearest(exact, dtype)
-    for i in np.flatnonzero((low != high) & np.isfinite(x) & ~np.isin(x, oracle.kinks(name))):
+    kinks = [float(k) for k in oracle.kinks(name, numeric(f))]
+    for i in np.flatnonzero((low != high) & np.isfinite(x) & ~np.isin(x, kinks)):
         wanted[i] = decided(name, operation, float(x[i]), dtype)
     return wanted
 
@@ -94,8 +112,8 @@ def test_correctly_rounded(name: str, operation: str, dtype: str, engine: str) -
     wrong = np.flatnonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted)))
     allowed = EXCEPTIONS.get((name, operation, dtype), 0)
     shown = [(float(x[i]), float(got[i]), float(wanted[i])) for i in wrong[:3]]
-    assert (np.abs(wanted[wrong]) <= 2.0 ** FORMATS[dtype][1]).all()
     assert wrong.size <= allowed, f"{name} {operation}: {wrong.size} wrong, (x, result, nearest): {shown}"
+    assert on_a_tie(name, operation, wide(x[wrong]), dtype).all(), shown
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
