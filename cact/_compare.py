@@ -55,6 +55,12 @@ class Configuration:
         )
 
 
+#: What is compared by default: the functions that most networks use.
+USUAL = tuple(
+    "identity sigmoid tanh relu leaky_relu prelu elu selu softplus silu gelu gelu_tanh mish".split()
+)
+
+
 def configurations(activations: Sequence[Any] | None = None) -> list[Configuration]:
     """The configurations to compare, in the order of the catalogue.
 
@@ -63,8 +69,8 @@ def configurations(activations: Sequence[Any] | None = None) -> list[Configurati
     activations : sequence, optional
         Each a name, an Activation or a pair of callables, as `cact.get` takes them; a name
         with ``"+bn"`` behind it, or ``(activation, "batch")``, has batch normalisation in
-        front of each activation.  By default all elementwise functions of `cact.names`
-        (identity is the linear baseline), and sigmoid with batch normalisation.
+        front of each activation; ``"all"``: every elementwise function of `cact.names`.  By default
+        the usual ones (identity is the linear baseline), and sigmoid with batch normalisation.
 
     Returns
     -------
@@ -76,10 +82,11 @@ def configurations(activations: Sequence[Any] | None = None) -> list[Configurati
         As `cact.get`; for a function that is not elementwise, the same configuration twice, none.
     """
     if activations is None:
-        elementwise = [n for n in names() if get(n)._record.elementwise]
-        activations = [*elementwise, ("sigmoid", "batch")]
+        activations = [*USUAL, ("sigmoid", "batch")]
     if isinstance(activations, (str, Activation)):
         activations = [activations]
+    if len(activations) == 1 and isinstance(activations[0], str) and activations[0] == "all":
+        activations = [n for n in names() if get(n)._record.elementwise]
     found = [_configuration(a) for a in activations]
     if not found:
         raise ValueError("compare: there must be at least one activation")
@@ -142,7 +149,7 @@ def compare(
     y : array_like of shape (rows,)
         Class labels, at least 2 rows each.
     activations : sequence, optional
-        As `configurations` takes them; by default all elementwise functions, and sigmoid with
+        As `configurations` takes them; by default the usual functions, and sigmoid with
         batch normalisation.
     depths : sequence of int, default (3, 10)
     repeats : int, default 5

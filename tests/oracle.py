@@ -19,7 +19,7 @@ from mpmath import mp, mpf
 
 import cact
 
-__all__ = ["derivative", "kinks", "limit", "rounded", "ulp", "ulp_error", "value"]
+__all__ = ["derivative", "kinks", "limit", "parameter", "rounded", "ulp", "ulp_error", "value"]
 
 #: How many bits of a result must stand above the noise of its evaluation, which is 2^-precision
 #: times the largest terms: 1, |x|, a parameter or its inverse, and for a difference |f|.
@@ -125,7 +125,7 @@ def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any, size: mpf | int
     raise ArithmeticError(f"{precision} bits do not resolve {result} at {names}")
 
 
-def _parameter(v: Any) -> mpf:
+def parameter(v: Any) -> mpf:
     """A parameter exactly; the double nearest to 1/6, hardsigmoid's slope, stands for 1/6."""
     with mp.workprec(25000):
         return mpf(1) / 6 if v == 1 / 6 else _exact(v)
@@ -160,7 +160,7 @@ def threshold(name: str, row: list[mpf]) -> mpf:
 def value(name: str, x: Any, params: Mapping[str, float], row: Any = None, dtype: Any = np.float64) -> mpf:
     """f(x) exactly; `row`: the whole row, for functions of rows."""
     formula = cact.get(name).formula
-    names = {k: _parameter(v) for k, v in params.items()} | {"x": _exact(x)}
+    names = {k: parameter(v) for k, v in params.items()} | {"x": _exact(x)}
     if row is None:
         return _refined(lambda: evaluate(formula, **names), names, dtype)
     whole = [_exact(t) for t in row]
@@ -180,7 +180,7 @@ def derivative(
 ) -> mpf:
     """f'(x) exactly, or the derivative by a parameter; `direction` at a kink: -1 left, 1 right."""
     formula = cact.get(name).formula
-    names = {k: _parameter(v) for k, v in params.items()} | {"x": _exact(x)}
+    names = {k: parameter(v) for k, v in params.items()} | {"x": _exact(x)}
 
     gap = mpf(1)
     if by == "x" and not direction:
@@ -203,7 +203,7 @@ def kinks(name: str, params: Mapping[str, float]) -> tuple[mpf, ...]:
     """Where f has no second derivative, so that a difference must not reach across; exactly."""
     record = cact.get(name)._record
     with mp.workprec(2500):
-        return tuple(mpf(k) for k in record.kinks_at(*(_parameter(params[p]) for p in record.defaults)))
+        return tuple(mpf(k) for k in record.kinks_at(*(parameter(params[p]) for p in record.defaults)))
 
 
 def limit(name: str, sign: int, params: Mapping[str, float], operation: str = "forward") -> float:

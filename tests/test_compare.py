@@ -48,8 +48,9 @@ def register() -> Iterator[Any]:
 # ---------------------------------------------------------------------- configurations
 def test_default_configurations() -> None:
     labels = [c.label for c in configurations()]
-    assert [label for label in labels if "batch norm" not in label] == ELEMENTWISE
+    assert [label for label in labels if "batch norm" not in label] == list(_compare.USUAL)
     assert labels.index("sigmoid + batch norm") == labels.index("sigmoid") + 1
+    assert [c.activation.name for c in configurations("all")] == ELEMENTWISE
 
 
 def test_configurations_are_in_the_order_of_the_catalogue() -> None:

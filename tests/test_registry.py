@@ -184,7 +184,7 @@ def test_mean_and_gain(name: str) -> None:
     def expectation(power: int) -> float:
         ends = sorted({-12, -6, -3, -1, 0, 1, 3, 6, 12, *oracle.kinks(name, numeric(f))})
         density = lambda z: mp.exp(-z * z / 2) / mp.sqrt(2 * mp.pi)  # noqa: E731
-        names = {k: mp.mpf(v) for k, v in numeric(f).items()}
+        names = {k: oracle.parameter(v) for k, v in numeric(f).items()}
         return float(mp.quad(lambda z: oracle.evaluate(f.formula, x=z, **names) ** power * density(z), ends))
 
     assert f.zero_centered == (abs(expectation(1)) < 0.1), expectation(1)
@@ -218,7 +218,7 @@ def test_smoothness_and_kinks(name: str) -> None:
     """f', f'', ... of the formula from the left and the right of each kink."""
     f = cact.get(name)
     assert (f.smoothness < math.inf) == bool(f._record.kinks)
-    names = {k: mp.mpf(v) for k, v in numeric(f).items()}
+    names = {k: oracle.parameter(v) for k, v in numeric(f).items()}
     for kink in oracle.kinks(name, numeric(f)):
         tiny = mp.mpf(2) ** -60
         with mp.workprec(300):
