@@ -15,4 +15,5 @@
 #include "act/telu.h"
 #include "act/golu.h"
 #include "act/serf.h"
+#include "act/snake.h"
 #include "act/softmax.h"
