@@ -56,8 +56,10 @@ class Configuration:
 
 
 #: What is compared by default: the functions that most networks use.
-USUAL = tuple(
-    "identity sigmoid tanh relu leaky_relu prelu elu selu softplus silu gelu gelu_tanh mish".split()
+USUAL = (
+    *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "selu", "softplus"),
+    *("silu", "gelu", "gelu_tanh", "mish"),
+)
 )
 
 

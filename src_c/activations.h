@@ -37,6 +37,7 @@
 #include "act/telu.h"
 #include "act/golu.h"
 #include "act/serf.h"
+#include "act/snake.h"
 #include "act/softmax.h"
 #include "act/log_softmax.h"
 #include "act/softmin.h"

@@ -498,5 +498,6 @@ INLINE double beside_root(double x, double df, double hi, double lo, double c1, 
 
 #include "exp_precise.h"
 #include "erf.h"
+#include "trigonometry.h"
 
 #endif

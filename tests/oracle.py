@@ -22,7 +22,7 @@ import cact
 __all__ = ["derivative", "kinks", "limit", "parameter", "rounded", "ulp", "ulp_error", "value"]
 
 #: How many bits of a result must stand above the noise of its evaluation, which is 2^-precision
-#: times the largest terms: 1, |x|, a parameter or its inverse, and for a difference |f|.
+#: times the largest terms: products of 1, |x|, the parameters and their inverses, and for a difference |f|.
 SPARE = 100
 #: Nothing is left of a result below this: it is 0 to any rounding.
 NOTHING = {np.float32: mpf(2) ** -170, np.float64: mpf(2) ** -1100}
@@ -110,7 +110,7 @@ def _refined(compute: Any, names: Mapping[str, mpf], dtype: Any, size: mpf | int
     first factor move.
     """
     params = [abs(v) for k, v in names.items() if k != "x" and v]
-    largest = max(mpf(1), size, abs(names["x"]), *params, *(1 / v for v in params))
+    largest = mp.fprod([max(mpf(1), size, abs(names["x"])), *(max(v, 1 / v) for v in params)])
     precision = 300
     while precision < 20000:
         with mp.workprec(precision):
@@ -188,6 +188,8 @@ def derivative(
     shorter = max(0, -mp.mag(gap))  # both ends of the step on the same side of every kink
     height = evaluate(formula, **names)  # of what is subtracted: x^2 at 1e90 hides its slope
     higher = min(max(0, mp.mag(height)), 4096) if height and mp.isfinite(height) else 0
+    others = [abs(v) for k, v in names.items() if k != by and v]
+    shorter += sum(max(0, mp.mag(v)) for v in others)  # and within a period of sin(alpha*x)
 
     def compute() -> mpf:
         with mp.workprec(mp.prec + shorter + higher):

@@ -26,13 +26,6 @@ def _times(b, x):
     return np.where(far, np.copysign(1500.0, b) * np.sign(x), v), rest
 
 
-def _sum(a, b):
-    """a+b and what its rounding lost."""
-    s = a + b
-    c = s - a
-    return s, (a - (s - c)) + (b - c)
-
-
 def _halves(v, rest=0.0):
     """h and k with h*h = exp(-|z|) and k*k = exp(min(z, 0)), z = v + rest.
 

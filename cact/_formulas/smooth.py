@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -191,7 +192,7 @@ def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5):
     end = np.where(x > 0, np.where(alpha_p != 0, alpha_p, beta), slope)
     limit = np.where(end == 0, np.where(x > 0, 0.0, -alpha_n), np.copysign(INF, end * np.sign(x)))
     limit_df = np.where((x > 0) & (alpha_p != 0), np.copysign(INF, alpha_p), end)
-    excess = 1.0
+    excess = np.ones_like(z)
     for n in range(14, 2, -1):
         excess = 1 + z / n * excess
     excess = z * z / 2 * excess
@@ -316,3 +317,62 @@ def serf(x):
     r = np.where(z < 0.5, ratio * series, (1 - 2 * g * m * g) / np.maximum(k * k, 0.1))
     slope = 2 / np.sqrt(np.pi) * np.exp(-z * z) / (1 + e)
     return np.maximum(x, -1e3) * k * r * k, k * (r + y * slope) * k
+
+
+@functools.cache
+def _inverse_pi(bits):
+    """1/pi times 2^bits, by Machin's formula."""
+    one = 1 << 2 * bits
+
+    def arctan_of_inverse(n):
+        power, total, k = one // n, one // n, 1
+        while power:
+            power //= -n * n
+            k += 2
+            total += power // k
+        return total
+
+    return (one << bits) // (16 * arctan_of_inverse(5) - 4 * arctan_of_inverse(239))
+
+
+def _modulo_pi(a, x):
+    """a*x modulo pi in two words, where no float has the digits for it: with whole numbers."""
+    numerator, denominator = (n * m for n, m in zip(a.as_integer_ratio(), x.as_integer_ratio()))
+    bits = 2300  # a*x < 2^2048
+    whole = denominator << bits
+    turns = numerator * _inverse_pi(bits) % whole
+    turns -= whole * (2 * turns > whole)
+    hi = turns / whole
+    n, m = hi.as_integer_ratio()
+    lo = (turns * m - n * whole) / (m * whole)
+    return hi, lo
+
+
+def _sin(w, rest):
+    return np.sin(w) * np.cos(rest) + np.cos(w) * np.sin(rest)
+
+
+@activation(
+    "x+sin(alpha*x)**2/alpha",
+    learnable=("alpha",),
+    domains={"alpha": "positive"},
+    reference="Ziyin, Hartwig & Ueda 2020, arXiv:2006.08195",
+)
+def snake(x, alpha=1.0):
+    alpha, x = np.broadcast_arrays(alpha, x)
+    w, rest = _product(alpha, x)
+    far = np.isfinite(x) & np.isfinite(alpha) & ~(abs(w) < 2.0**20)
+    if far.any():
+        hi, lo = np.array([_modulo_pi(a, b) for a, b in zip(alpha[far].tolist(), x[far].tolist())]).T
+        w[far], rest[far] = _product(hi, np.pi)
+        rest[far] += lo * np.pi + hi * 1.2246467991473532e-16
+    rest = np.where(abs(w) < 1e-3, 0.0, rest)  # of no effect, and perhaps not finite
+    sine, cosine = _sin(w, rest), np.cos(w) * np.cos(rest) - np.sin(w) * np.sin(rest)
+    near = (abs(w) < 0.5) & ~far
+    q = np.where(near, x * np.where(w == 0, 1.0, sine / w), sine / alpha)
+    # f' = 2 sin^2(w + pi/4): nothing cancels at its double roots
+    v, low = _sum(w, np.pi / 4)
+    y = _sin(v, low + rest + 3.061616997868383e-17)
+    down = np.where(abs(x) > 1, 2.0**-8, 1.0)  # 2x may be no number
+    f = np.where(np.isinf(x), x, np.copysign(x + q * sine, x))
+    return f, 2 * y * y, (q * down) * (2 * down * x * cosine - q * down) / down / down

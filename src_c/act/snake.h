@@ -1,0 +1,40 @@
+/* snake(x) = x + sin^2(ax)/a;  f' = 1 + sin(2ax) = 2 sin^2(ax + pi/4), so that nothing cancels at
+ * its double roots;  df/da = q (2x cos(ax) - q), q = sin(ax)/a     Ziyin et al. 2020, arXiv:2006.08195
+ * From |ax| = 1/2 on, ax is reduced modulo pi, exactly; below, a cancels in q = x sin(ax)/(ax), so
+ * that nothing overflows.  f is x + q sin(ax) >= 0.28 x.  At infinity f' has no limit, and is NaN.
+ * df/da has its roots at tan(ax) = 2ax; beside them, its error is one of its terms. */
+#ifdef BODIES
+ACTIVATION(snake)
+{
+    const real most = sizeof(real) == 4 ? (real)FLT_MAX : (real)DBL_MAX;
+    const double a = p[0], t = clamped(x, most);
+    /* 1/a = inverse * unit, neither of them subnormal */
+    const double unit = abs_(a) < 1 ? 0x1p500 : 0x1p-500;
+    const num inverse = reciprocal(exact(a * unit));
+    const num w = product(a, t);
+    const mask near = is_less(abs_(rounded(exact(a * t))), 0.5);
+    const factors m = factors_(a, t);
+    const turn big = half_turns(m.hi, m.e), little = half_turns(m.lo, m.e);
+
+    const num z = pick(near, w, reduced_angle(big, little, 0));
+    const num s = sinc(z), u = mul(z, s);
+    /* beside the largest numbers all is 2^8 smaller */
+    const mask large = is_less(1, abs_(t));
+    const double down = choose(large, 0x1p-8, 1), up = choose(large, 0x1p8, 1);
+    const num q = mul(s, scale(pick(near, exact(t), scale(mul(z, inverse), unit)), down));
+    const double f = rounded(add(exact(t * down), mul(q, u))) * up;
+
+    const num v = reduced_angle(big, little, 0.25);
+    const num y = mul(v, sinc(v));
+
+    const num h = sub(pair(0x1.921fb54442d18p0, 0x1.1a62633145c07p-54), pick(is_negative(rounded(z)), negative(z), z));
+    const num c = mul(h, sinc(h)); /* cos(z) = sin(pi/2 - |z|) */
+    const double da = rounded_product(q, sub(times(c, 2 * down * t), q)) * up * up;
+    return (dual){
+        .f = abs_(x) > most ? (double)x : __builtin_copysign(f, x),
+        .df = abs_(x) > most ? __builtin_nan("") : 2 * rounded_product(y, y),
+        .dp = {abs_(x) > most ? __builtin_nan("") : da},
+    };
+}
+#endif
+ROW(snake, 1, HEAVY)
