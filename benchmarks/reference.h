@@ -19,7 +19,7 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
 {
     const R ax = FABS(x);
     switch (which) {
-    case F_identity: RETURN(x, ax, 1, 1);
+    case F_identity: RETURN(x, 0, 1, 0);
     case F_sigmoid: {
         const R e = EXP(-ax), f = (x < 0 ? e : 1) / (1 + e), d = e / ((1 + e) * (1 + e));
         RETURN(f, f, d, d);
@@ -28,18 +28,18 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
         const R e = EXP(-2 * ax), d = 4 * e / ((1 + e) * (1 + e)), f = TANH(x);
         RETURN(f, S(f), d, d);
     }
-    case F_relu: RETURN(x > 0 ? x : 0, ax, x > 0, 1);
-    case F_relu6: RETURN(x > 0 ? x < 6 ? x : 6 : 0, ax, x > 0 && x < 6, 1);
+    case F_relu: RETURN(x > 0 ? x : 0, 0, x > 0, 0);
+    case F_relu6: RETURN(x > 0 ? x < 6 ? x : 6 : 0, 0, x > 0 && x < 6, 0);
     case F_leaky_relu:
-    case F_prelu: RETURN(x > 0 ? x : p[0] * x, S(p[0] * x), x > 0 ? 1 : p[0], S(p[0]));
+    case F_prelu: RETURN(x > 0 ? x : p[0] * x, x > 0 ? 0 : S(p[0] * x), x > 0 ? 1 : p[0], 0);
     case F_rrelu: {
         const R a = (p[0] + p[1]) / 2;
-        RETURN(x > 0 ? x : a * x, ax * (S(p[0]) + S(p[1])), x > 0 ? 1 : a, S(p[0]) + S(p[1]));
+        RETURN(x > 0 ? x : a * x, x > 0 ? 0 : ax * (S(p[0]) + S(p[1])), x > 0 ? 1 : a, S(p[0]) + S(p[1]));
     }
-    case F_thresholded_relu: RETURN(x > p[0] ? x : p[1], ax, x > p[0], 1);
+    case F_thresholded_relu: RETURN(x > p[0] ? x : p[1], 0, x > p[0], 0);
     case F_elu: {
         const R f = x > 0 ? x : p[0] * EXPM1(x), d = x > 0 ? 1 : p[0] * EXP(x);
-        RETURN(f, S(f), d, S(d));
+        RETURN(f, x > 0 ? 0 : S(f), d, x > 0 ? 0 : S(d));
     }
     case F_celu: {
         const R z = x / p[0], e = EXP(x > 0 ? 0 : z), f = x > 0 ? x : p[0] * EXPM1(z);
@@ -53,29 +53,30 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
     case F_softplus: {
         const R z = p[0] * x, e = EXP(-FABS(z)), d = (z < 0 ? e : 1) / (1 + e);
         const R f = (z > 0 ? z : 0) / p[0] + LOG1P(e) / p[0];
-        RETURN(f, S(f) + (S(z) < 1e4 ? S(z) * e / S(p[0]) : 0), d, d * (1 + S(z)));
+        RETURN(f, S(f) + (S(z) < 1e4 ? S(z) * e / S(p[0]) : 0), d, d * (1 + S(z) * (z < 0 ? 1 : e)));
     }
     case F_log_sigmoid: {
         const R e = EXP(-ax), f = (x < 0 ? x : 0) - LOG1P(e), d = (x < 0 ? 1 : e) / (1 + e);
         RETURN(f, S(f), d, d);
     }
     case F_softsign: RETURN(x / (1 + ax), ax / (1 + ax), 1 / (1 + ax) / (1 + ax), 1 / (1 + ax) / (1 + ax));
-    case F_hardtanh: RETURN(x < p[0] ? p[0] : x > p[1] ? p[1] : x, ax, x > p[0] && x < p[1], 1);
+    case F_hardtanh: RETURN(x < p[0] ? p[0] : x > p[1] ? p[1] : x, 0, x > p[0] && x < p[1], 0);
     case F_hardsigmoid: { /* the double nearest to 1/6 stands for 1/6; kinks are rounded to double */
         const R slope = (double)p[0] == 1.0 / 6 ? 1 / C(6.0) : p[0], v = slope * x + p[1];
-        const double low = (double)(-(QUAD)p[1] / (QUAD)slope), high = (double)((1 - (QUAD)p[1]) / (QUAD)slope);
-        RETURN(v < 0 || x < low ? 0 : v > 1 || x > high ? 1 : v, S(slope * x) + S(p[1]),
-               x > low && x < high ? slope : 0, S(p[0]));
+        const double low = (double)(-(LONG)p[1] / (LONG)slope), high = (double)((1 - (LONG)p[1]) / (LONG)slope);
+        const int inside = x > low && x < high;
+        RETURN(v < 0 || x < low ? 0 : v > 1 || x > high ? 1 : v, x < low || x > high ? 0 : S(slope * x) + S(p[1]),
+               inside ? slope : 0, inside ? S(p[0]) : 0);
     }
     case F_hardswish: {
         const R f = x * (x + 3) / 6;
-        RETURN(x <= -3 ? 0 : x >= 3 ? x : f, x <= -3 || x >= 3 ? ax : ax * (ax + 3),
-               x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6, ax < 3 ? 1 + ax : 1);
+        RETURN(x <= -3 ? 0 : x >= 3 ? x : f, x <= -3 || x >= 3 ? 0 : ax * (ax + 3),
+               x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6, x <= -3 || x >= 3 ? 0 : 1 + ax);
     }
-    case F_hardshrink: RETURN(ax > p[0] ? x : 0, ax, ax > p[0], 1);
+    case F_hardshrink: RETURN(ax > p[0] ? x : 0, 0, ax > p[0], 0);
     case F_softshrink: {
         const R f = ax > p[0] ? ax - p[0] : 0;
-        RETURN(x < 0 ? -f : f, f == 0 ? 0 : ax + p[0], ax > p[0], 1);
+        RETURN(x < 0 ? -f : f, f == 0 ? 0 : ax + p[0], ax > p[0], 0);
     }
     case F_tanhshrink: {
         const R t = TANH(x), q = x * x;
@@ -84,7 +85,7 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
                         + q * (1382 / C(155925.0) + q * (-21844 / C(6081075.0) + q * (929569 / C(638512875.0)))))))));
             RETURN(f, 4 * S(f), t * t, t * t);
         }
-        RETURN(x - t, ax > 100 ? ax : 2 * ax, t * t, t * t);
+        RETURN(x - t, 2 * ax, t * t, t * t);
     }
     case F_silu: return REF(gate)(x, 1, 1, 0);
     case F_swish: return REF(gate)(x, 1, p[0], 0);
@@ -92,47 +93,47 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
     case F_acon_c: return REF(gate)(x, p[0] - p[1], p[2], p[1]);
     case F_gelu: {
         if (x > 200 || x < -200)
-            RETURN(x > 0 ? x : 0, ax, x > 0, 1);
+            RETURN(x > 0 ? x : 0, 0, x > 0, 0);
         const R c = ERFC(-x / SQRT(C(2.0))) / 2, g = x * EXP(-x * x / 2) / SQRT(2 * PI), a = 1 + x * x;
         RETURN(x * c, S(x * c) * a, c + g, (c + S(g)) * a);
     }
     case F_gelu_tanh: {
         if (x > 60 || x < -60)
-            RETURN(x > 0 ? x : 0, ax, x > 0, 1);
+            RETURN(x > 0 ? x : 0, 0, x > 0, 0);
         const R k = 2 * SQRT(2 / PI), b = C(0.044715), v = k * (x + b * x * x * x), w = k * x * (1 + 3 * b * x * x);
         const R e = EXP(-FABS(v)), s = (v < 0 ? e : 1) / (1 + e), c = (v < 0 ? 1 : e) / (1 + e), a = 1 + FABS(v);
         RETURN(x * s, S(x * s) * a, s + w * s * c, (s + S(w * s * c)) * a);
     }
     case F_mish: {
         if (x > 100 || x < -11000)
-            RETURN(x > 0 ? x : 0, ax, x > 0, 1);
+            RETURN(x > 0 ? x : 0, 0, x > 0, 0);
         const R u = EXP(x), w = u * (u + 2), t = w / (w + 2), g = 4 * x * u * (1 + u) / ((w + 2) * (w + 2));
         RETURN(x * t, S(x * t), t + g, t + S(g));
     }
     case F_exponential: RETURN(EXP(x), EXP(x), EXP(x), EXP(x));
     case F_squareplus: {
         if (ax > 1e300) {
-            RETURN(x > 0 ? x : p[0] / (4 * ax), ax, x > 0 ? 1 : p[0] / ax / ax / 4, 1);
+            RETURN(x > 0 ? x : p[0] / (4 * ax), 0, x > 0 ? 1 : p[0] / ax / ax / 4, 0);
         }
         const R s = SQRT(x * x + p[0]), l = p[0] / (2 * (s + ax));
         RETURN(x < 0 ? l : (x + s) / 2, x < 0 ? l : s, x < 0 ? l / s : (1 + x / s) / 2, x < 0 ? l / s : 1);
     }
     case F_sparse_plus: {
         const R f = (x + 1) * (x + 1) / 4;
-        RETURN(x <= -1 ? 0 : x >= 1 ? x : f, ax >= 1 ? ax : S(x + 1) * (ax + 1),
-               x <= -1 ? 0 : x >= 1 ? 1 : (x + 1) / 2, 1 + (ax < 1 ? ax : 0));
+        RETURN(x <= -1 ? 0 : x >= 1 ? x : f, ax >= 1 ? 0 : S(x + 1) * (ax + 1),
+               x <= -1 ? 0 : x >= 1 ? 1 : (x + 1) / 2, ax < 1 ? 1 + ax : 0);
     }
     case F_sparse_sigmoid: {
         const R f = (x + 1) / 2;
-        RETURN(x <= -1 ? 0 : x >= 1 ? 1 : f, 1 + (ax < 1 ? ax : 0), ax < 1 ? C(0.5) : 0, 1);
+        RETURN(x <= -1 ? 0 : x >= 1 ? 1 : f, ax < 1 ? 1 + ax : 0, ax < 1 ? C(0.5) : 0, 0);
     }
-    case F_relu2: RETURN(x > 0 ? x * x : 0, x * x, x > 0 ? 2 * x : 0, ax);
+    case F_relu2: RETURN(x > 0 ? x * x : 0, x > 0 ? x * x : 0, x > 0 ? 2 * x : 0, 0);
     case F_star_relu:
         RETURN(x > 0 ? p[0] * x * x + p[1] : p[1], x > 0 ? S(p[0] * x * x) + S(p[1]) : 0, x > 0 ? 2 * p[0] * x : 0,
-               S(p[0] * x));
+               x > 0 ? S(p[0] * x) : 0);
     case F_telu: {
         if (x > 30 || x < -11000)
-            RETURN(x > 0 ? x : 0, ax, x > 0, 1);
+            RETURN(x > 0 ? x : 0, 0, x > 0, 0);
         const R u = EXP(x), t = TANH(u), e = EXP(-2 * u), g = x * u * 4 * e / ((1 + e) * (1 + e));
         RETURN(x * t, S(x * t), t + g, t + S(g) * (1 + u));
     }
@@ -144,7 +145,7 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
     }
     case F_serf: {
         if (x > 60 || x < -11000)
-            RETURN(x > 0 ? x : 0, ax, x > 0, 1);
+            RETURN(x > 0 ? x : 0, 0, x > 0, 0);
         const R e = EXP(-ax), l = (x > 0 ? x : 0) + LOG1P(e), s = (x < 0 ? e : 1) / (1 + e), r = ERF(l);
         const R g = x * s * 2 / SQRT(PI) * EXP(-l * l);
         RETURN(x * r, S(x * r), r + g, r + S(g) * (1 + l * l));

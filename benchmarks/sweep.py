@@ -101,7 +101,9 @@ def interesting(name: str) -> list[float]:
     kinks = record.kinks(**record.defaults) if callable(record.kinks) else record.kinks
     grid = np.linspace(-12, 12, 24001)
     found = []
-    for order, y in enumerate(record.pair(grid, *record.defaults.values())[:2]):
+    with np.errstate(all="ignore"):
+        both = record.pair(grid, *record.defaults.values())[:2]
+    for order, y in enumerate(both):
         with np.errstate(all="ignore"):
             crossing = np.flatnonzero((y[1:] * y[:-1] < 0) & (np.abs(y[1:] - y[:-1]) < 0.1))
         for i in crossing[:40]:

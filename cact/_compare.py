@@ -60,7 +60,6 @@ USUAL = (
     *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "selu", "softplus"),
     *("silu", "gelu", "gelu_tanh", "mish"),
 )
-)
 
 
 def configurations(activations: Sequence[Any] | None = None) -> list[Configuration]:
