@@ -83,7 +83,8 @@ INLINE num reduced_angle(turn t, turn u, double shift)
     return 0x1.921fb54442d18p1 * (whole + (t.rest + u.rest));
 #else
     const num r = sum(t.rest, u.rest), v = big_sum(whole, r.hi);
-    return mul(pair(v.hi, v.lo + (r.lo + (t.more + u.more))), pair(0x1.921fb54442d18p1, 0x1.1a62633145c07p-53));
+    const num pi = pair(0x1.921fb54442d18p1, 0x1.1a62633145c07p-53);
+    return mul(pair(v.hi, v.lo + (r.lo + (t.more + u.more))), pi);
 #endif
 }
 
