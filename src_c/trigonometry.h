@@ -35,7 +35,8 @@ INLINE turn half_turns(double h, int64_t e)
     const double m = h == 0 ? 0 : with_exponent(bits, 52);
     const int64_t exponent = EXPONENT(bits) + e - 52 + 256, n = exponent > 0 ? exponent : 0;
     const uint64_t *w = INVERSE_PI, word = (uint64_t)n >> 6, s = n & 63, left = 63 - s;
-    const uint64_t a = w[word] << s | w[word + 1] >> 1 >> left, b = w[word + 1] << s | w[word + 2] >> 1 >> left;
+    const uint64_t a = w[word] << s | w[word + 1] >> 1 >> left;
+    const uint64_t b = w[word + 1] << s | w[word + 2] >> 1 >> left;
     const double t0 = with_exponent(a >> 12, 0) - 1;
     const double t1 = with_exponent((a & 0xfff) << 40 | b >> 24, -52) - 0x1p-52;
     const double p0 = m * t0, e0 = fma_(m, t0, -p0); /* multiples of 2^-52 */
@@ -67,7 +68,8 @@ INLINE factors factors_(double a, double x)
 {
     /* a subnormal number times 2^200 is none */
     const mask a_tiny = is_less(abs_(a), 0x1p-900), x_tiny = is_less(abs_(x), 0x1p-900);
-    const uint64_t ua = to_bits(a * choose(a_tiny, 0x1p200, 1)), ux = to_bits(x * choose(x_tiny, 0x1p200, 1));
+    const uint64_t ua = to_bits(a * choose(a_tiny, 0x1p200, 1));
+    const uint64_t ux = to_bits(x * choose(x_tiny, 0x1p200, 1));
     const double ma = with_exponent(ua, 0), mx = with_exponent(ux, 0), hi = ma * mx;
     return (factors){hi, fma_(ma, mx, -hi),
                      EXPONENT(ua) + EXPONENT(ux) - (int64_t)(a_tiny & 200) - (int64_t)(x_tiny & 200)};
@@ -81,7 +83,8 @@ INLINE num reduced_angle(turn t, turn u, double shift)
     return 0x1.921fb54442d18p1 * (whole + (t.rest + u.rest));
 #else
     const num r = sum(t.rest, u.rest), v = big_sum(whole, r.hi);
-    return mul(pair(v.hi, v.lo + (r.lo + (t.more + u.more))), pair(0x1.921fb54442d18p1, 0x1.1a62633145c07p-53));
+    const num pi = pair(0x1.921fb54442d18p1, 0x1.1a62633145c07p-53);
+    return mul(pair(v.hi, v.lo + (r.lo + (t.more + u.more))), pi);
 #endif
 }
 

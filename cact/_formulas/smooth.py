@@ -355,7 +355,7 @@ def _sin(w, rest):
 @activation(
     "x+sin(alpha*x)**2/alpha",
     learnable=("alpha",),
-    domains={"alpha": "positive"},
+    domains={"alpha": "finite"},
     reference="Ziyin, Hartwig & Ueda 2020, arXiv:2006.08195",
 )
 def snake(x, alpha=1.0):
@@ -369,10 +369,14 @@ def snake(x, alpha=1.0):
     rest = np.where(abs(w) < 1e-3, 0.0, rest)  # of no effect, and perhaps not finite
     sine, cosine = _sin(w, rest), np.cos(w) * np.cos(rest) - np.sin(w) * np.sin(rest)
     near = (abs(w) < 0.5) & ~far
-    q = np.where(near, x * np.where(w == 0, 1.0, sine / w), sine / alpha)
+    ratio = np.where(w == 0, 1.0, sine / np.where(w == 0, 1.0, w))
+    q = np.where(near, x * ratio, sine / np.where(near, 1.0, alpha))
     # f' = 2 sin^2(w + pi/4): nothing cancels at its double roots
     v, low = _sum(w, np.pi / 4)
     y = _sin(v, low + rest + 3.061616997868383e-17)
     down = np.where(abs(x) > 1, 2.0**-8, 1.0)  # 2x may be no number
     f = np.where(np.isinf(x), x, np.copysign(x + q * sine, x))
-    return f, 2 * y * y, (q * down) * (2 * down * x * cosine - q * down) / down / down
+    q, half = q * down, x * down
+    twice, lost = _product(2 * half, cosine)
+    lost = np.where(abs(half) < 1e-100, 0.0, lost)
+    return f, 2 * y * y, q * (twice - q + lost) / down / down
