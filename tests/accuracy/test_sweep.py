@@ -6,7 +6,6 @@ First the reference itself is held against mpmath on the documented formula.
 from __future__ import annotations
 
 import ctypes
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +27,8 @@ STRIDE = 4099  # odd, so that all low bits occur
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    if shutil.which("gcc") is None:
-        pytest.skip("the reference needs gcc and its libquadmath")
+    if why_not := sweep.obstacle():
+        pytest.skip(f"the reference: {why_not}")
     return sweep.build(str(tmp_path_factory.mktemp("sweep")))
 
 
