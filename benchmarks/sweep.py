@@ -104,10 +104,11 @@ def floats(stride: int) -> Iterator[np.ndarray]:
 
 
 def steps(center: float, dtype: Any, count: int) -> np.ndarray:
-    """The `count` nearest numbers on both sides of one."""
+    """The `count` nearest numbers on both sides of one, across zero too."""
     integer = np.int32 if dtype == np.float32 else np.int64
-    middle = np.array([center], dtype).view(integer)[0]
-    x = (int(middle) + np.arange(-count, count + 1)).astype(integer).view(dtype)
+    place = int(np.array([abs(center)], dtype).view(integer)[0]) + np.arange(-count, count + 1)
+    sign = np.copysign(dtype(1), np.where(place < 0, -1, 1) * np.copysign(1, center))
+    x = np.copysign(np.abs(place).astype(integer).view(dtype), sign.astype(dtype))
     return x[np.isfinite(x)]
 
 
