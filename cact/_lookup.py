@@ -10,7 +10,6 @@ import numpy as np
 
 from . import _activation, _backend
 from ._activation import Activation, OutputActivation, RandomizedActivation, _listed
-from ._like import resolve
 from ._registry import RECORDS, Record, add, find
 from ._shaped import GatedActivation, PiecesActivation, RowActivation
 
@@ -79,6 +78,8 @@ def get(activation: Any, *, like: str | None = None, **params: Any) -> Activatio
     if like is not None:
         if not isinstance(activation, str):
             raise TypeError(f"like={like!r:.60} goes with a name, got {activation!r:.60}")
+        from ._like import resolve  # here, since most never ask for it
+
         activation, params = resolve(activation, like, params)
     if isinstance(activation, str):
         record = find(activation)
