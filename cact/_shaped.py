@@ -165,9 +165,27 @@ class GatedActivation(ShapedActivation):
         return value
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if len(args) == (2 if operation == "forward" else 3):
+        count = 1 if operation == "forward" else 2
+        if len(args) == count + 1:
             return self._apart(operation, args, kwargs)
+        if len(args) == count and _keeps_its_type(args[-1]) and kwargs.get("out") is None:
+            return self._in_halves(operation, args, kwargs)
         return super()._apply(operation, args, kwargs)
+
+    def _in_halves(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Masked and lazy arrays, which are cut and joined by their own means."""
+        axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
+        *upstream, x = args
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"{self.name}: axis {axis} is out of bounds for an array of dimension {x.ndim}")
+        axis %= x.ndim
+        half = self._length(self.name, x.shape[axis], {})
+        value, gate = (x[(slice(None),) * axis + (part,)] for part in (slice(half), slice(half, None)))
+        result = self._apart(operation, (*upstream, gate, value), kwargs)
+        if operation == "forward":
+            return result
+        join = np.ma.concatenate if isinstance(x, np.ma.MaskedArray) else np.concatenate
+        return join(result[::-1], axis=axis)
 
     def _apart(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Gate and value in two arrays."""
@@ -197,6 +215,9 @@ class GatedActivation(ShapedActivation):
             if dtype is not None:
                 self._check_out(label, out, shape, dtype)
             return self._named(label, functions["gate"], value, gate, out=out)
+        if dtype is None and out is None:  # lazy arrays take functions of one result only
+            product = self._named(label, functions["backward"], value, gate)
+            return np.multiply(upstream[0], product), self._named(label, functions["gate"], upstream[0], gate)
         if out is None:
             out = (None, None)
         elif not isinstance(out, tuple) or len(out) != 2:
@@ -230,6 +251,14 @@ class GatedActivation(ShapedActivation):
             functions["gate"](a, b, out=out)
         else:
             functions["gate_backward"](upstream[0], a, b, out=(out[..., :half], out[..., half:]))
+
+
+def _keeps_its_type(x: Any) -> bool:
+    """Whether cutting x along an axis gives arrays of its kind (xarray would align their labels)."""
+    if isinstance(x, np.ma.MaskedArray):
+        return True
+    lazy = hasattr(x, "__array_ufunc__") and hasattr(x, "__array_function__") and hasattr(x, "ndim")
+    return lazy and not isinstance(x, (np.ndarray, np.generic))
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BASE, ELEMENTWISE
+from conftest import BASE, ELEMENTWISE, GATED
 
 import cact
 
@@ -175,3 +175,22 @@ def test_ml_dtypes_are_refused_by_name_or_computed(engine: str) -> None:
         assert "bfloat16" in str(error)  # noqa: PT017
     else:
         assert y.dtype == x.dtype
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gated_functions_of_masked_and_lazy_arrays(name: str, engine: str) -> None:
+    f, x, dy = cact.get(name), BASE[:60].reshape(6, 10), BASE[60:90].reshape(6, 5)
+    masked = np.ma.masked_array(x, x > 2)
+    for got, wanted in ((f(masked), f(x)), (f.backward(dy, masked), f.backward(dy, x))):
+        assert isinstance(got, np.ma.MaskedArray)
+        assert got.mask.any()
+        np.testing.assert_array_equal(got.compressed(), wanted[~got.mask])
+    da = pytest.importorskip("dask.array")
+    lazy = da.from_array(x, chunks=(4, 10))
+    for got, wanted in (
+        (f(lazy), f(x)),
+        (f(lazy.T, axis=0), f(x).T),
+        (f.backward(da.from_array(dy, chunks=(4, 5)), lazy), f.backward(dy, x)),
+    ):
+        assert isinstance(got, da.Array)
+        np.testing.assert_array_equal(got.compute(), wanted)
