@@ -172,8 +172,11 @@ def test_range(name: str) -> None:
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_monotonic(name: str) -> None:
     f = cact.get(name)
-    y = f(X)  # compared, not subtracted: it may be infinite
-    assert f.monotonic == bool((y[1:] >= y[:-1]).all() and (f.grad(X) >= 0).all())
+    y = f(X)
+    slack = 0 if current() != "numpy" else 16 * np.spacing(np.abs(y[1:]))  # NumPy's bound, where f' is 0
+    with np.errstate(invalid="ignore"):  # infinite ones
+        rises = (y[1:] >= y[:-1]) | (y[1:] >= y[:-1] - slack)
+    assert f.monotonic == bool(rises.all() and (f.grad(X) >= 0).all())
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

@@ -21,8 +21,8 @@ INF = float("inf")
 )
 def softsign(x):
     y = np.clip(x, -1e300, 1e300)  # inf / inf
-    r = 1 / (1 + np.abs(y))
-    return y * r, r * r
+    d = 1 + np.abs(y)
+    return y / d, 1 / d / d
 
 
 @activation(

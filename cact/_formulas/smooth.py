@@ -360,7 +360,7 @@ def _sin(w, rest):
 )
 def snake(x, alpha=1.0):
     alpha, x = np.broadcast_arrays(alpha, x)
-    w, rest = _product(alpha, x)
+    w, rest = map(np.array, _product(alpha, x))
     far = np.isfinite(x) & np.isfinite(alpha) & ~(abs(w) < 2.0**20)
     if far.any():
         hi, lo = np.array([_modulo_pi(a, b) for a, b in zip(alpha[far].tolist(), x[far].tolist())]).T
