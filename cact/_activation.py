@@ -66,12 +66,12 @@ class Activation(_Caller):
     Methods
     -------
     __call__(x, out=None, **kwargs)
-        f(x).
+        f(x).  Learnable functions take their parameters after x, before `out`, in every call.
     grad(x, out=None, **kwargs)
         f'(x), from x.
     backward(dy, x, out=None, **kwargs)
-        dy*f'(x) in one pass.  Learnable functions take their parameters after x and return
-        ``(dx, *dparams)``, each summed to its parameter's shape.
+        dy*f'(x) in one pass.  Learnable functions return ``(dx, *dparams)``, each summed to its
+        parameter's shape.
         Functions of rows: ``backward(dy, y, axis=-1)``, from the output y.
     value_and_grad(x, out=None, **kwargs)
         ``(f(x), f'(x))`` in one pass.
@@ -170,19 +170,24 @@ class Activation(_Caller):
             return 1.0
         z = np.arange(-12.0, 12.0, 2.0**-11) + 2.0**-12  # f may jump at an end of a step, not in its middle
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-        f = self._record.pair(z, *(np.mean(self.params[k]) for k in self._record.defaults))[0]
-        second_moment = float(np.sum(f * f * density) * (z[1] - z[0]))
+        with np.errstate(all="ignore"):
+            f = self._record.pair(z, *(np.mean(self.params[k]) for k in self._record.defaults))[0]
+            second_moment = float(np.sum(f * f * density) * (z[1] - z[0]))
         return 1.0 / math.sqrt(second_moment) if second_moment else math.inf
 
     @property
     def __signature__(self) -> inspect.Signature:
         kinds = inspect.Parameter
+        either, keyword = kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY
+        bound = {k: either if k in self.learnable else keyword for k in self.params}
+        choices = {k: v[0] for k, v in self._record.variants.items()}
         return inspect.Signature(
             [
-                kinds("x", kinds.POSITIONAL_OR_KEYWORD),
-                kinds("out", kinds.POSITIONAL_OR_KEYWORD, default=None),
-                *(kinds(k, kinds.KEYWORD_ONLY, default=v) for k, v in self.params.items()),
-                *(kinds(k, kinds.KEYWORD_ONLY, default=v[0]) for k, v in self._record.variants.items()),
+                kinds("x", either),
+                *(kinds(k, kind, default=self.params[k]) for k, kind in bound.items() if kind is either),
+                kinds("out", either, default=None),
+                *(kinds(k, kind, default=self.params[k]) for k, kind in bound.items() if kind is keyword),
+                *(kinds(k, keyword, default=v) for k, v in choices.items()),
                 kinds("kwargs", kinds.VAR_KEYWORD),
             ]
         )
@@ -485,8 +490,9 @@ def _docstring(record: Record) -> str:
     )
     if record.randomized:
         parameters += "\ntraining : bool, default False\nrandom_state : None, int, SeedSequence or Generator"
+    learnable = "".join(f", {key}={record.defaults[key]}" for key in record.learnable)
     return (
-        f"{record.name}(x, out=None, **kwargs)\n\n    {record.formula}\n\n"
+        f"{record.name}(x{learnable}, out=None, **kwargs)\n\n    {record.formula}\n\n"
         + (f"Parameters\n----------\nx : array_like{parameters}\n\n" if parameters else "")
         + (f"Source: {record.reference}.\n\n" if record.reference else "")
         + "See `cact.Activation` for grad, backward, value_and_grad and the keywords."

@@ -143,8 +143,8 @@ class ShapedActivation(Activation):
 class GatedActivation(ShapedActivation):
     """a*gate(b), a and b the halves of x along an axis, value first: ``f(x, axis=-1)``.
 
-    Two arrays of one shape are taken as ``f(gate, value)``, gate first as ONNX has it; then
-    ``backward(dy, gate, value)`` gives ``(dgate, dvalue)``.  The bits are those of ``value * g(gate)``
+    `out` is a keyword here: two arrays of one shape are taken as ``f(gate, value)``, gate first as
+    ONNX has it; then ``backward(dy, gate, value)`` gives ``(dgate, dvalue)``.  The bits are those of ``value * g(gate)``
     and of its derivatives ``dy * g(gate)`` and ``dy * (value * g.grad(gate))``.
     """
 
@@ -200,8 +200,9 @@ class GatedActivation(ShapedActivation):
         arrays = [_as_array(label, a) for a in args]
         dtype = None
         if all(isinstance(a, (np.ndarray, np.generic, int, float)) for a in arrays):
+            arrays = [np.asanyarray(a) for a in arrays]
             dtype = result_dtype(label, arrays)
-            arrays = [np.asanyarray(a).astype(dtype, copy=False) for a in arrays]
+            arrays = [a.astype(dtype, copy=False) for a in arrays]
         *upstream, gate, value = arrays
         shape = np.shape(gate)
         if np.shape(value) != shape:

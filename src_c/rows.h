@@ -54,6 +54,17 @@ INLINE void lanes_add_wide(lanes *s, const double *a, const double *low)
     }
 }
 
+INLINE fine lanes_total_fine(const lanes *s)
+{
+    fine t[LANES];
+    for (int j = 0; j < LANES; j++)
+        t[j] = (fine){s->hi[j / WIDE][j % WIDE], s->lo[j / WIDE][j % WIDE]};
+    for (int half = LANES / 2; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            t[j] = fine_add(t[j], t[j + half]);
+    return t[0];
+}
+
 INLINE num lanes_total(const lanes *s)
 {
     num t[LANES];
@@ -175,7 +186,7 @@ static void softmin_row(size_t n, const void *dy, const void *x, void *y)
     softmax_signed(n, x, -1, y);
 }
 
-/* dx = y (dy - sum of dy y) */
+/* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
 INLINE void dot_block(lanes *s, const real *a, const real *b)
 {
 #if CACT_REAL == 32
@@ -183,7 +194,8 @@ INLINE void dot_block(lanes *s, const real *a, const real *b)
         narrow a_k, b_k;
         memcpy(&a_k, a + k * WIDE, sizeof a_k);
         memcpy(&b_k, b + k * WIDE, sizeof b_k);
-        s->hi[k] += __builtin_convertvector(a_k, wide) * __builtin_convertvector(b_k, wide); /* exact */
+        const wide p = __builtin_convertvector(a_k, wide) * __builtin_convertvector(b_k, wide), none = {0};
+        lanes_add_pair(s, k, &p, &none); /* the product is exact */
     }
 #else
     double p[LANES], e[LANES];
@@ -200,23 +212,23 @@ INLINE void dot_block(lanes *s, const real *a, const real *b)
 #endif
 }
 
-static __attribute__((noinline)) num dot(size_t n, const real *a, const real *b, const real *last_a,
-                                         const real *last_b)
+static __attribute__((noinline)) fine dot(size_t n, const real *a, const real *b, const real *last_a,
+                                          const real *last_b)
 {
     lanes s = {{{0}}, {{0}}};
     for (size_t i = 0; i + LANES <= n; i += LANES)
         dot_block(&s, a + i, b + i);
     if (n % LANES)
         dot_block(&s, last_a, last_b);
-    return lanes_total(&s);
+    return lanes_total_fine(&s);
 }
 
-static __attribute__((noinline)) void times_difference(size_t n, const real *dy, num d, const real *y,
+static __attribute__((noinline)) void times_difference(size_t n, const real *dy, fine d, const real *y,
                                                        double sign, real *dx)
 {
     n &= ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < n; i++)
-        dx[i] = one_nan(rounded(times(sub(exact(dy[i]), d), y[i] * sign)));
+        dx[i] = one_nan(rounded(times(num_of(fine_add((fine){dy[i], 0}, (fine){-d.hi, -d.lo})), y[i] * sign)));
 }
 
 static void softmax_signed_backward(size_t n, const real *dy, const real *y, double sign, real *dx)
@@ -226,7 +238,7 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         take_last(dy, n, 0, last_dy);
         take_last(y, n, 0, last_y);
     }
-    const num d = dot(n, dy, y, last_dy, last_y);
+    const fine d = dot(n, dy, y, last_dy, last_y);
     times_difference(n, dy, d, y, sign, dx);
     if (n % LANES) {
         times_difference(LANES, last_dy, d, last_y, sign, last_dy);

@@ -508,3 +508,16 @@ def test_bfloat16(name: str, engine: str) -> None:
     dx = f.backward(x, y)
     assert dx.dtype == bfloat16
     np.testing.assert_array_equal(dx, f.backward(x.astype(np.float32), y.astype(np.float32)).astype(bfloat16))
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmin"])
+def test_backward_of_a_saturated_row(name: str, engine: str) -> None:
+    """One y is nearly 1: all but the last digits of dy - sum(dy*y) cancel."""
+    dy, y = np.float32([0.3, 1.7, 0.1]), np.float32([1, 2.3195228e-16, 4.248354e-18])
+    with mp.workprec(300):
+        mean = mp.fsum(mp.mpf(float(a)) * mp.mpf(float(b)) for a, b in zip(dy, y))
+        exact = [mp.mpf(float(b)) * (mp.mpf(float(a)) - mean) for a, b in zip(dy, y)]
+        exact = exact if name == "softmax" else [-v for v in exact]
+    dx = cact.get(name).backward(dy, y)
+    errors = [oracle.ulp_error(a, b, np.float32) for a, b in zip(dx, exact)]
+    assert max(errors[engine == "numpy" :]) <= 1, errors  # NumPy has no more than a double for the sum
