@@ -144,8 +144,8 @@ class GatedActivation(ShapedActivation):
     """a*gate(b), a and b the halves of x along an axis, value first: ``f(x, axis=-1)``.
 
     `out` is a keyword here: two arrays of one shape are taken as ``f(gate, value)``, gate first as
-    ONNX has it; then ``backward(dy, gate, value)`` gives ``(dgate, dvalue)``.  The bits are those of ``value * g(gate)``
-    and of its derivatives ``dy * g(gate)`` and ``dy * (value * g.grad(gate))``.
+    ONNX has it; then ``backward(dy, gate, value)`` gives ``(dgate, dvalue)``.  The bits are those
+    of ``value * g(gate)`` and of its derivatives ``dy * g(gate)`` and ``dy * (value * g.grad(gate))``.
     """
 
     def __init__(
