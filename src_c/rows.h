@@ -194,8 +194,10 @@ INLINE void dot_block(lanes *s, const real *a, const real *b)
         narrow a_k, b_k;
         memcpy(&a_k, a + k * WIDE, sizeof a_k);
         memcpy(&b_k, b + k * WIDE, sizeof b_k);
-        const wide p = __builtin_convertvector(a_k, wide) * __builtin_convertvector(b_k, wide), none = {0};
-        lanes_add_pair(s, k, &p, &none); /* the product is exact */
+        const wide p = __builtin_convertvector(a_k, wide) * __builtin_convertvector(b_k, wide); /* exact */
+        const wide t = s->hi[k] + p, c = t - s->hi[k];
+        s->lo[k] += (s->hi[k] - (t - c)) + (p - c);
+        s->hi[k] = t;
     }
 #else
     double p[LANES], e[LANES];
@@ -228,7 +230,11 @@ static __attribute__((noinline)) void times_difference(size_t n, const real *dy,
 {
     n &= ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < n; i++)
-        dx[i] = one_nan(rounded(times(num_of(fine_add((fine){dy[i], 0}, (fine){-d.hi, -d.lo})), y[i] * sign)));
+#if CACT_REAL == 32 /* dy - d.hi is exact where it cancels */
+        dx[i] = one_nan((dy[i] - d.hi - d.lo) * (y[i] * sign));
+#else
+        dx[i] = one_nan(rounded(times(sub(exact(dy[i]), d), y[i] * sign)));
+#endif
 }
 
 static void softmax_signed_backward(size_t n, const real *dy, const real *y, double sign, real *dx)
