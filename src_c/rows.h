@@ -56,10 +56,12 @@ INLINE void lanes_add_wide(lanes *s, const double *a, const double *low)
 
 INLINE fine lanes_total_fine(const lanes *s)
 {
-    fine t[LANES];
-    for (int j = 0; j < LANES; j++)
-        t[j] = (fine){s->hi[j / WIDE][j % WIDE], s->lo[j / WIDE][j % WIDE]};
-    for (int half = LANES / 2; half; half /= 2)
+    const wide h = s->hi[0] + s->hi[1], c = h - s->hi[0]; /* the first halving, all lanes at once */
+    const wide l = ((s->hi[0] - (h - c)) + (s->hi[1] - c)) + (s->lo[0] + s->lo[1]);
+    fine t[WIDE];
+    for (int j = 0; j < WIDE; j++)
+        t[j] = (fine){h[j], l[j]};
+    for (int half = WIDE / 2; half; half /= 2)
         for (int j = 0; j < half; j++)
             t[j] = fine_add(t[j], t[j + half]);
     return t[0];
