@@ -7,42 +7,25 @@
  * Measured: 0.5 ULP in float32, in float64 0.5 (sparsemax) and 0.93 (entmax15), but for elements
  * within 2^-56 of tau, which lose the bits that tau has not: 665 ULP of an element of 5e-22. */
 
-typedef struct {
-    double hi, lo;
-} twice;
-
 typedef int64_t flags __attribute__((vector_size(WIDE * sizeof(int64_t))));
 
-INLINE twice two_sum(double a, double b)
+INLINE fine fine_plus(fine a, double b)
 {
-    const double s = a + b, c = s - a;
-    return (twice){s, (a - (s - c)) + (b - c)};
+    const fine s = fine_sum(a.hi, b);
+    return fine_sum(s.hi, s.lo + a.lo);
 }
 
-INLINE twice twice_plus(twice a, double b)
-{
-    const twice s = two_sum(a.hi, b);
-    return two_sum(s.hi, s.lo + a.lo);
-}
-
-INLINE twice twice_ratio(twice a, twice b)
+INLINE fine fine_ratio(fine a, fine b)
 {
     const double q = a.hi / b.hi;
     const double rest = fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo) / b.hi;
-    return two_sum(q, rest);
+    return fine_sum(q, rest);
 }
 
-INLINE twice lanes_sum(const lanes *s)
+INLINE fine lanes_sum(const lanes *s)
 {
-    twice t[LANES];
-    for (int j = 0; j < LANES; j++)
-        t[j] = (twice){s->hi[j / WIDE][j % WIDE], s->lo[j / WIDE][j % WIDE]};
-    for (int half = LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++) {
-            const twice u = two_sum(t[j].hi, t[j + half].hi);
-            t[j] = (twice){u.hi, u.lo + (t[j].lo + t[j + half].lo)};
-        }
-    return two_sum(t[0].hi, t[0].lo);
+    const fine t = lanes_total_fine(s);
+    return fine_sum(t.hi, t.lo);
 }
 
 /* The maximum where the row has a result; NaN for NaN, +inf, or nothing but -inf. */
@@ -56,7 +39,7 @@ static __attribute__((noinline)) double finite_maximum(size_t n, const real *x, 
 }
 
 /* d = scale (x - max) - tau, hi + lo, for half a block; which are positive; 0 for the others. */
-INLINE void above(const real *x, double max, double scale_, twice tau, wide *hi, wide *lo, flags *keep)
+INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, wide *lo, flags *keep)
 {
     narrow x_k;
     memcpy(&x_k, x, sizeof x_k);
@@ -75,7 +58,7 @@ typedef struct {
     flags count;
 } moments;
 
-INLINE void add_block(moments *m, const real *x, double max, double scale_, twice tau, int squares)
+INLINE void add_block(moments *m, const real *x, double max, double scale_, fine tau, int squares)
 {
     for (int k = 0; k < LANES / WIDE; k++) {
         wide d, low;
@@ -102,7 +85,7 @@ INLINE double counted(const flags *count)
 }
 
 /* y = max(0, d)^power, d = scale (x - max) - tau */
-INLINE void above_block(const real *x, double max, double scale_, twice tau, int power, real *y)
+INLINE void above_block(const real *x, double max, double scale_, fine tau, int power, real *y)
 {
     for (int k = 0; k < LANES / WIDE; k++) {
         wide d, low;
@@ -115,7 +98,7 @@ INLINE void above_block(const real *x, double max, double scale_, twice tau, int
     }
 }
 
-INLINE void project(size_t n, const real *x, const real *last, double max, double scale_, twice tau, int power,
+INLINE void project(size_t n, const real *x, const real *last, double max, double scale_, fine tau, int power,
                     real *y)
 {
     real block[LANES];
@@ -135,7 +118,7 @@ static void all_nan(size_t n, real *y)
 
 /* ------------------------------------------------------------------ sparsemax */
 static __attribute__((noinline)) moments first_moments(size_t n, const real *x, const real *last, double max,
-                                                       twice tau)
+                                                       fine tau)
 {
     moments m = {0};
     for (size_t i = 0; i + LANES <= n; i += LANES)
@@ -159,7 +142,7 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
         all_nan(n, y);
         return;
     }
-    twice tau = {-1, 0};
+    fine tau = {-1, 0};
     for (double before = INFINITY;;) {
         const moments m = first_moments(n, x, last, max, tau);
         const double size = counted(&m.count);
@@ -167,9 +150,9 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
             break;
         before = size;
         /* of the sum of the d = z - tau: tau + (sum d - 1)/size */
-        const twice step = twice_ratio(twice_plus(lanes_sum(&m.sum), -1), (twice){size, 0});
-        const twice t = two_sum(tau.hi, step.hi);
-        tau = two_sum(t.hi, t.lo + (tau.lo + step.lo));
+        const fine step = fine_ratio(fine_plus(lanes_sum(&m.sum), -1), (fine){size, 0});
+        const fine t = fine_sum(tau.hi, step.hi);
+        tau = fine_sum(t.hi, t.lo + (tau.lo + step.lo));
     }
     project(n, x, last, max, 1, tau, 1, y);
 }
@@ -189,18 +172,18 @@ INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
     }
 }
 
-static __attribute__((noinline)) void minus_mean(size_t n, const real *dy, twice mean, const real *y, real *dx)
+static __attribute__((noinline)) void minus_mean(size_t n, const real *dy, fine mean, const real *y, real *dx)
 {
     IVDEP for (size_t i = 0; i < n; i++)
     {
         const double a = dy[i], v = y[i];
-        const twice d = two_sum(a, -mean.hi);
+        const fine d = fine_sum(a, -mean.hi);
         const double r = d.hi + (d.lo - mean.lo), none = a == a ? 0 : a;
         dx[i] = one_nan(v == v ? v > 0 ? r : none : v);
     }
 }
 
-static __attribute__((noinline)) twice mean_of_support(size_t n, const real *dy, const real *y,
+static __attribute__((noinline)) fine mean_of_support(size_t n, const real *dy, const real *y,
                                                        const real *last_dy, const real *last_y)
 {
     lanes s = {{{0}}, {{0}}};
@@ -209,7 +192,7 @@ static __attribute__((noinline)) twice mean_of_support(size_t n, const real *dy,
         support_block(&s, &count, dy + i, y + i);
     if (n % LANES)
         support_block(&s, &count, last_dy, last_y);
-    return twice_ratio(lanes_sum(&s), (twice){counted(&count), 0});
+    return fine_ratio(lanes_sum(&s), (fine){counted(&count), 0});
 }
 
 static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, void *dx)
@@ -218,7 +201,7 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const twice mean = mean_of_support(n, dy, y, last_dy, last_y);
+    const fine mean = mean_of_support(n, dy, y, last_dy, last_y);
     minus_mean(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
     if (n % LANES) {
         minus_mean(LANES, last_dy, mean, last_y, last_dy);
@@ -228,7 +211,7 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
 
 /* ------------------------------------------------------------------ entmax15 */
 static __attribute__((noinline)) moments second_moments(size_t n, const real *x, const real *last, double max,
-                                                        twice tau)
+                                                        fine tau)
 {
     moments m = {0};
     for (size_t i = 0; i + LANES <= n; i += LANES)
@@ -254,11 +237,11 @@ static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
         all_nan(n, y);
         return;
     }
-    twice tau = {-1, 0};
+    fine tau = {-1, 0};
     for (int i = 0; i < STEPS; i++) {
         const moments m = second_moments(n, x, last, max, tau);
-        const double step = twice_plus(lanes_sum(&m.squares), -1).hi / (2 * lanes_sum(&m.sum).hi);
-        tau = twice_plus(tau, step);
+        const double step = fine_plus(lanes_sum(&m.squares), -1).hi / (2 * lanes_sum(&m.sum).hi);
+        tau = fine_plus(tau, step);
         if (!(step > 0x1p-100))
             break;
     }
@@ -266,13 +249,13 @@ static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
 }
 
 /* dx = s (dy - sum(dy s)/sum(s)), s = sqrt(y) as hi + lo */
-INLINE twice root(double y)
+INLINE fine root(double y)
 {
     const double s = __builtin_sqrt(y), low = fma_(-s, s, y) / (2 * s);
-    return (twice){s, y > 0 ? low : 0};
+    return (fine){s, y > 0 ? low : 0};
 }
 
-static __attribute__((noinline)) twice weighted_mean(size_t n, const real *dy, const real *y)
+static __attribute__((noinline)) fine weighted_mean(size_t n, const real *dy, const real *y)
 {
     lanes sums = {{{0}}, {{0}}}, weights = {{{0}}, {{0}}};
     for (size_t i = 0; i < n; i += LANES) {
@@ -283,7 +266,7 @@ static __attribute__((noinline)) twice weighted_mean(size_t n, const real *dy, c
             v[j] = i + j < n ? y[i + j] : 0;
         }
         for (int j = 0; j < LANES; j++) {
-            const twice r = root(v[j]);
+            const fine r = root(v[j]);
             s[j] = r.hi, s_low[j] = r.lo;
             p[j] = r.hi * a[j];
             p_low[j] = fma_(r.hi, a[j], -p[j]) + r.lo * a[j];
@@ -291,14 +274,14 @@ static __attribute__((noinline)) twice weighted_mean(size_t n, const real *dy, c
         lanes_add_wide(&weights, s, s_low);
         lanes_add_wide(&sums, p, p_low);
     }
-    return twice_ratio(lanes_sum(&sums), lanes_sum(&weights));
+    return fine_ratio(lanes_sum(&sums), lanes_sum(&weights));
 }
 
-static __attribute__((noinline)) void times_root(size_t n, const real *dy, twice mean, const real *y, real *dx)
+static __attribute__((noinline)) void times_root(size_t n, const real *dy, fine mean, const real *y, real *dx)
 {
     IVDEP for (size_t i = 0; i < n; i++)
     {
-        const twice s = root(y[i]), d = two_sum(dy[i], -mean.hi);
+        const fine s = root(y[i]), d = fine_sum(dy[i], -mean.hi);
         const double low = d.lo - mean.lo, hi = d.hi + low, rest = low - (hi - d.hi);
         dx[i] = one_nan(fma_(s.hi, hi, fma_(s.hi, rest, s.lo * hi)));
     }
@@ -310,7 +293,7 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const twice mean = weighted_mean(n, dy, y);
+    const fine mean = weighted_mean(n, dy, y);
     times_root(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
     if (n % LANES) {
         times_root(LANES, last_dy, mean, last_y, last_dy);
