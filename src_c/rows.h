@@ -10,72 +10,104 @@
 
 #define LANES CACT_LANES
 
-/* GNU vectors, because gcc 12 does not vectorise loops over the lanes (up to 4 times slower). */
+/* GNU vectors of the width the machine has: gcc 12 does not vectorise loops over the lanes, makes halves
+ * of __builtin_convertvector, and spills vectors wider than a register (up to 4 times slower each). */
+#if defined(__AVX512F__)
 #define WIDE 8
+#define ELEMENTS(a, swap)                                                                              \
+    a[0 ^ swap], a[1 ^ swap], a[2 ^ swap], a[3 ^ swap], a[4 ^ swap], a[5 ^ swap], a[6 ^ swap], a[7 ^ swap]
+#elif defined(__AVX__)
+#define WIDE 4
+#define ELEMENTS(a, swap) a[0 ^ swap], a[1 ^ swap], a[2 ^ swap], a[3 ^ swap]
+#else
+#define WIDE 2
+#define ELEMENTS(a, swap) a[0 ^ swap], a[1 ^ swap]
+#endif
+#define EACH for (int k = 0; k < LANES / WIDE; k++)
 typedef real narrow __attribute__((vector_size(WIDE * sizeof(real))));
 typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
+
+INLINE wide wide_at(const real *x) { return (wide){ELEMENTS(x, 0)}; }
+
+INLINE void put_wide(wide a, real *x)
+{
+    const narrow v = {ELEMENTS(a, 0)};
+    memcpy(x, &v, sizeof v);
+}
 
 typedef struct {
     wide hi[LANES / WIDE], lo[LANES / WIDE];
 } lanes;
 
+#define NOTHING (-(wide){0}) /* x + -0 is x, so compilers leave the addition out */
+
+/* hi + lo += a + low, the error of the sum kept (TwoSum) */
+INLINE void add_wide(wide *hi, wide *lo, wide a, wide low)
+{
+    const wide t = *hi + a, c = t - *hi;
+    *lo = ((*hi - (t - c)) + (a - c)) + (*lo + low);
+    *hi = t;
+}
+
 INLINE void lanes_add(lanes *s, const real *x)
 {
-    for (int k = 0; k < LANES / WIDE; k++) {
-        narrow x_k;
-        memcpy(&x_k, x + k * WIDE, sizeof x_k);
-        const wide a = __builtin_convertvector(x_k, wide);
+    EACH
 #if CACT_REAL == 32
-        s->hi[k] += a;
+        s->hi[k] += wide_at(x + k * WIDE);
 #else
-        const wide t = s->hi[k] + a, c = t - s->hi[k];
-        s->lo[k] += (s->hi[k] - (t - c)) + (a - c);
-        s->hi[k] = t;
+        add_wide(&s->hi[k], &s->lo[k], wide_at(x + k * WIDE), NOTHING);
 #endif
-    }
 }
 
-/* One lane block of doubles and, if not 0, what their roundings lost; hi + lo in float rows too. */
-INLINE void lanes_add_pair(lanes *s, int k, const wide *a, const wide *low)
-{
-    const wide t = s->hi[k] + *a, c = t - s->hi[k];
-    s->lo[k] += ((s->hi[k] - (t - c)) + (*a - c)) + *low;
-    s->hi[k] = t;
-}
-
+/* A block of doubles and, if not 0, what their roundings lost. */
 INLINE void lanes_add_wide(lanes *s, const double *a, const double *low)
 {
-    for (int k = 0; k < LANES / WIDE; k++) {
-        wide a_k, low_k = {0};
+    EACH
+    {
+        wide a_k, low_k = NOTHING;
         memcpy(&a_k, a + k * WIDE, sizeof a_k);
         if (low)
             memcpy(&low_k, low + k * WIDE, sizeof low_k);
-        lanes_add_pair(s, k, &a_k, &low_k);
+        add_wide(&s->hi[k], &s->lo[k], a_k, low_k);
     }
 }
 
+/* Element i + half onto element i.  TwoSum commutes, so the two halves of a vector end equal. */
 INLINE fine lanes_total_fine(const lanes *s)
 {
-    const wide h = s->hi[0] + s->hi[1], c = h - s->hi[0]; /* the first halving, all lanes at once */
-    const wide l = ((s->hi[0] - (h - c)) + (s->hi[1] - c)) + (s->lo[0] + s->lo[1]);
-    fine t[WIDE];
-    for (int j = 0; j < WIDE; j++)
-        t[j] = (fine){h[j], l[j]};
-    for (int half = WIDE / 2; half; half /= 2)
-        for (int j = 0; j < half; j++)
-            t[j] = fine_add(t[j], t[j + half]);
-    return t[0];
+    lanes t = *s;
+    for (int half = LANES / WIDE / 2; half; half /= 2)
+        for (int k = 0; k < half; k++)
+            add_wide(&t.hi[k], &t.lo[k], t.hi[k + half], t.lo[k + half]);
+    wide hi = t.hi[0], lo = t.lo[0];
+#if WIDE > 4
+    add_wide(&hi, &lo, (wide){ELEMENTS(hi, 4)}, (wide){ELEMENTS(lo, 4)});
+#endif
+#if WIDE > 2
+    add_wide(&hi, &lo, (wide){ELEMENTS(hi, 2)}, (wide){ELEMENTS(lo, 2)});
+#endif
+    add_wide(&hi, &lo, (wide){ELEMENTS(hi, 1)}, (wide){ELEMENTS(lo, 1)});
+    return (fine){hi[0], lo[0]};
 }
 
 INLINE num lanes_total(const lanes *s)
 {
-    num t[LANES];
-    for (int j = 0; j < LANES; j++)
-        t[j] = pair(s->hi[j / WIDE][j % WIDE], s->lo[j / WIDE][j % WIDE]);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++)
-            t[j] = add(t[j], t[j + half]);
-    return t[0];
+#if CACT_REAL == 64
+    return lanes_total_fine(s);
+#else
+    wide t[LANES / WIDE];
+    EACH t[k] = s->hi[k] + s->lo[k];
+    for (int half = LANES / WIDE / 2; half; half /= 2)
+        for (int k = 0; k < half; k++)
+            t[k] += t[k + half];
+#if WIDE > 4
+    t[0] += (wide){ELEMENTS(t[0], 4)};
+#endif
+#if WIDE > 2
+    t[0] += (wide){ELEMENTS(t[0], 2)};
+#endif
+    return t[0][0] + t[0][1];
+#endif
 }
 
 /* The last n mod 16 elements of a row, padded; and back. */
@@ -191,29 +223,18 @@ static void softmin_row(size_t n, const void *dy, const void *x, void *y)
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
 INLINE void dot_block(lanes *s, const real *a, const real *b)
 {
-#if CACT_REAL == 32
-    for (int k = 0; k < LANES / WIDE; k++) {
-        narrow a_k, b_k;
-        memcpy(&a_k, a + k * WIDE, sizeof a_k);
-        memcpy(&b_k, b + k * WIDE, sizeof b_k);
-        const wide p = __builtin_convertvector(a_k, wide) * __builtin_convertvector(b_k, wide); /* exact */
-        const wide t = s->hi[k] + p, c = t - s->hi[k];
-        s->lo[k] += (s->hi[k] - (t - c)) + (p - c);
-        s->hi[k] = t;
-    }
+    EACH
+    {
+        const wide x = wide_at(a + k * WIDE), y = wide_at(b + k * WIDE), p = x * y;
+#if CACT_REAL == 32 /* exact */
+        add_wide(&s->hi[k], &s->lo[k], p, NOTHING);
 #else
-    double p[LANES], e[LANES];
-    for (int j = 0; j < LANES; j++) {
-        p[j] = a[j] * b[j];
-        e[j] = fma_(a[j], b[j], -p[j]);
-    }
-    lanes_add(s, p);
-    for (int k = 0; k < LANES / WIDE; k++) {
-        wide e_k;
-        memcpy(&e_k, e + k * WIDE, sizeof e_k);
-        s->lo[k] += e_k;
-    }
+        wide e;
+        for (int j = 0; j < WIDE; j++)
+            e[j] = fma_(x[j], y[j], -p[j]);
+        add_wide(&s->hi[k], &s->lo[k], p, e);
 #endif
+    }
 }
 
 static __attribute__((noinline)) fine dot(size_t n, const real *a, const real *b, const real *last_a,
@@ -231,6 +252,17 @@ static __attribute__((noinline)) void times_difference(size_t n, const real *dy,
                                                        double sign, real *dx)
 {
     n &= ~(size_t)(LANES - 1);
+#if CACT_REAL == 32
+    if (abs_(d.hi) < 0x1p100) { /* all is finite, and dy - d cannot overflow: in float, at most 2 ULP */
+        const float hi = (float)d.hi, lo = (float)((d.hi - hi) + d.lo), s = (float)sign;
+        IVDEP for (size_t i = 0; i < n; i++)
+        {
+            const float v = y[i] * s;
+            dx[i] = __builtin_fmaf(v, dy[i] - hi, -(v * lo));
+        }
+        return;
+    }
+#endif
     IVDEP for (size_t i = 0; i < n; i++)
 #if CACT_REAL == 32 /* dy - d.hi is exact where it cancels */
         dx[i] = one_nan((dy[i] - d.hi - d.lo) * (y[i] * sign));

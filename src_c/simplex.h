@@ -41,10 +41,8 @@ static __attribute__((noinline)) double finite_maximum(size_t n, const real *x, 
 /* d = scale (x - max) - tau, hi + lo, for half a block; which are positive; 0 for the others. */
 INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, wide *lo, flags *keep)
 {
-    narrow x_k;
-    memcpy(&x_k, x, sizeof x_k);
-    const wide a = __builtin_convertvector(x_k, wide);
-    const wide z = a - max, c = z - a, z_lo = (a - (z - c)) + (-max - c); /* NaN for -inf */
+    const wide a = wide_at(x), z = a - max, c = z - a;
+    const wide z_lo = (a - (z - c)) + (-max - c); /* NaN for -inf */
     const wide zs = z * scale_, d = zs - tau.hi, e = d - zs;
     const wide d_lo = ((zs - (d - e)) + (-tau.hi - e)) + (z_lo * scale_ - tau.lo);
     const wide s = d + d_lo;
@@ -60,18 +58,19 @@ typedef struct {
 
 INLINE void add_block(moments *m, const real *x, double max, double scale_, fine tau, int squares)
 {
-    for (int k = 0; k < LANES / WIDE; k++) {
+    EACH
+    {
         wide d, low;
         flags keep;
         above(x + k * WIDE, max, scale_, tau, &d, &low, &keep);
         m->count -= keep;
-        lanes_add_pair(&m->sum, k, &d, &low);
+        add_wide(&m->sum.hi[k], &m->sum.lo[k], d, low);
         if (squares) {
             wide p = d * d, rest;
             for (int j = 0; j < WIDE; j++)
                 rest[j] = fma_(d[j], d[j], -p[j]);
             rest += 2 * d * low;
-            lanes_add_pair(&m->squares, k, &p, &rest);
+            add_wide(&m->squares.hi[k], &m->squares.lo[k], p, rest);
         }
     }
 }
@@ -87,14 +86,14 @@ INLINE double counted(const flags *count)
 /* y = max(0, d)^power, d = scale (x - max) - tau */
 INLINE void above_block(const real *x, double max, double scale_, fine tau, int power, real *y)
 {
-    for (int k = 0; k < LANES / WIDE; k++) {
+    EACH
+    {
         wide d, low;
         flags keep;
         above(x + k * WIDE, max, scale_, tau, &d, &low, &keep);
         if (power == 2)
             d = d * d + 2 * d * low;
-        const narrow v = __builtin_convertvector(d, narrow);
-        memcpy(y + k * WIDE, &v, sizeof v);
+        put_wide(d, y + k * WIDE);
     }
 }
 
@@ -160,15 +159,12 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
 /* dx = dy - (mean of dy over the support {y > 0}) on the support, 0 elsewhere */
 INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
 {
-    for (int k = 0; k < LANES / WIDE; k++) {
-        narrow dy_k, y_k;
-        const wide zero = {0};
-        memcpy(&dy_k, dy + k * WIDE, sizeof dy_k);
-        memcpy(&y_k, y + k * WIDE, sizeof y_k);
-        const flags keep = __builtin_convertvector(y_k, wide) > 0;
-        const wide a = (wide)((flags) __builtin_convertvector(dy_k, wide) & keep);
+    EACH
+    {
+        const flags keep = wide_at(y + k * WIDE) > 0;
+        const wide a = (wide)((flags)wide_at(dy + k * WIDE) & keep);
         *count -= keep;
-        lanes_add_pair(s, k, &a, &zero);
+        add_wide(&s->hi[k], &s->lo[k], a, NOTHING);
     }
 }
 

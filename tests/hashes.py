@@ -32,17 +32,17 @@ INPUTS = {"backward": 2, "backward_from_output": 2, "gate": 2, "gate_backward": 
 
 
 def inputs(dtype: str, rows: bool) -> list[np.ndarray]:
-    """Three arrays: integers made into numbers of all exponents, and a ramp from -32 to 32."""
+    """Three arrays: integers made into numbers of all exponents, and a ramp from -32 to 32; rows: the ramp."""
     i = np.arange(3 * 8192, dtype=np.uint64)
     wide = dtype == "float64"
     mixed = i * np.uint64(0x9E3779B97F4A7C15) ^ (i * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(29)
     bits = mixed.view(np.float64) if wide else (mixed >> np.uint64(32)).astype(np.uint32).view(np.float32)
     ramp = ((i * np.uint64(40503) % np.uint64(1 << 16)).astype(float) / 1024 - 32).astype(bits.dtype)
-    numbers = np.where(np.isnan(bits) | rows, bits.dtype.type(0.5), bits)
-    x = np.where(i % 2 == 0, numbers, ramp)
-    x[:8] = [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0.5]
-    if rows:
-        x[:8] = 0.25
+    if rows:  # numbers of one another's size, with all their digits
+        x = ramp * bits.dtype.type(np.pi / 4)
+    else:
+        x = np.where(i % 2 == 0, np.where(np.isnan(bits), bits.dtype.type(0.5), bits), ramp)
+        x[:8] = [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0.5]
     if dtype in ("float16", "bfloat16"):
         x = narrow(x.astype(np.float32), dtype)
     parts = x.reshape(3, 8192)
