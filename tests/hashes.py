@@ -32,7 +32,7 @@ INPUTS = {"backward": 2, "backward_from_output": 2, "gate": 2, "gate_backward": 
 
 
 def inputs(dtype: str, rows: bool) -> list[np.ndarray]:
-    """Three arrays: integers made into numbers of all exponents, and a ramp from -32 to 32; rows: the ramp."""
+    """Three arrays: bits of all exponents beside a ramp from -32 to 32; for rows the ramp alone."""
     i = np.arange(3 * 8192, dtype=np.uint64)
     wide = dtype == "float64"
     mixed = i * np.uint64(0x9E3779B97F4A7C15) ^ (i * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(29)
