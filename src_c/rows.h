@@ -23,6 +23,7 @@
 #define WIDE 2
 #define ELEMENTS(a, swap) a[0 ^ swap], a[1 ^ swap]
 #endif
+/* ELEMENTS: all of a vector, those `swap` apart exchanged.  EACH: the vectors k of a block of lanes. */
 #define EACH for (int k = 0; k < LANES / WIDE; k++)
 typedef real narrow __attribute__((vector_size(WIDE * sizeof(real))));
 typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));

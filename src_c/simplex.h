@@ -38,7 +38,7 @@ static __attribute__((noinline)) double finite_maximum(size_t n, const real *x, 
     return nan || !(abs_(max) <= DBL_MAX) ? NAN : max;
 }
 
-/* d = scale (x - max) - tau, hi + lo, for half a block; which are positive; 0 for the others. */
+/* d = scale (x - max) - tau, hi + lo, for one vector; which are positive; 0 for the others. */
 INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, wide *lo, flags *keep)
 {
     const wide a = wide_at(x), z = a - max, c = z - a;
