@@ -7,12 +7,12 @@
 #define S(v) FABS(v)
 #define RETURN(f_, fs_, d_, ds_) return (REF_TYPE){(f_), (fs_), (d_), (ds_)}
 
-/* D x s(u) + q x, u = b D x, and its derivative: silu and its kin. */
-static REF_TYPE REF(gate)(R x, R D, R b, R q)
+/* x (a s(u) + b s(-u)), u = t (a - b) x, and its derivative: silu and its kin. */
+static REF_TYPE REF(gate)(R x, R a, R b, R t)
 {
-    const R u = b * D * x, e = EXP(-FABS(u)), s = (u < 0 ? e : 1) / (1 + e), c = (u < 0 ? 1 : e) / (1 + e);
-    const R w = s * c * u, a = 1 + FABS(u) * c; /* what u's rounding makes of s */
-    RETURN(D * x * s + q * x, S(D * x * s) * a + S(q * x), D * (s + w) + q, S(D) * (s * a + S(w) * (1 + S(u))) + S(q));
+    const R D = a - b, u = t * D * x, e = EXP(-FABS(u)), s = (u < 0 ? e : 1) / (1 + e), c = (u < 0 ? 1 : e) / (1 + e);
+    const R g = a * s + b * c, w = D * s * c * u, slip = S(D) * s * c * S(u); /* what u's rounding makes of s */
+    RETURN(x * g, S(x) * (S(a) * s + S(b) * c + slip), g + w, S(a) * s + S(b) * c + slip * (2 + S(u)));
 }
 
 static REF_TYPE REF(value)(int which, R x, const R *p)
@@ -87,10 +87,10 @@ static REF_TYPE REF(value)(int which, R x, const R *p)
         }
         RETURN(x - t, 2 * ax, t * t, t * t);
     }
-    case F_silu: return REF(gate)(x, 1, 1, 0);
-    case F_swish: return REF(gate)(x, 1, p[0], 0);
-    case F_quick_gelu: return REF(gate)(x, 1, C(1.702), 0);
-    case F_acon_c: return REF(gate)(x, p[0] - p[1], p[2], p[1]);
+    case F_silu: return REF(gate)(x, 1, 0, 1);
+    case F_swish: return REF(gate)(x, 1, 0, p[0]);
+    case F_quick_gelu: return REF(gate)(x, 1, 0, C(1.702));
+    case F_acon_c: return REF(gate)(x, p[0], p[1], p[2]);
     case F_gelu: {
         if (x > 200 || x < -200)
             RETURN(x > 0 ? x : 0, 0, x > 0, 0);

@@ -22,7 +22,7 @@ __all__ = ["RECORDS", "Pieces", "Record", "activation", "canonical", "find"]
 DOMAINS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite": (np.isfinite, "finite"),
     # not smaller, so that the kernels' 1500/v is finite
-    "positive": (lambda v: np.isfinite(v) & (v >= 1e-300), "finite and at least 1e-300"),
+    "positive": (lambda v: (v >= 1e-300) & (v <= 1e300), "at least 1e-300 and at most 1e300"),
     "not negative": (lambda v: np.isfinite(v) & (v >= 0), "finite and not negative"),
 }
 

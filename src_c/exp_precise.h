@@ -34,28 +34,6 @@ INLINE num exp_precise(num z)
 #endif
 }
 
-/* reduce() with p to 2^-59 rather than 2^-57: r^2/2 in two words. */
-INLINE reduced reduce_close(num z)
-{
-#if CACT_REAL == 32
-    return reduce(z);
-#else
-    const double k = fma_(z.hi, LOG2E, ROUNDER), n = k - ROUNDER;
-    const double r = fma_(-n, LN2_HI, z.hi), rl = fma_(-n, LN2_LO, z.lo), t = r + rl, s = t * t;
-    /* the polynomial of reduce(): r + r^2/2 + r^3 (odd + r even) */
-    double even = fma_(0x1.1f86f4326bba2p-29, s, 0x1.27e4cfad3d705p-22);
-    double odd = fma_(0x1.af4ed0866c5f6p-26, s, 0x1.71de01aa5719p-19);
-    even = fma_(even, s, 0x1.a01a01ab991c6p-16);
-    odd = fma_(odd, s, 0x1.a01a01ac1ea4dp-13);
-    even = fma_(even, s, 0x1.6c16c16c156a4p-10);
-    odd = fma_(odd, s, 0x1.111111111005p-7);
-    even = fma_(even, s, 0x1.5555555555557p-5);
-    odd = fma_(odd, s, 0x1.5555555555557p-3);
-    const num h = product(r, 0.5 * r), a = big_sum(r, h.hi), p = big_sum(a.hi, s * t * fma_(even, t, odd));
-    return (reduced){pair(p.hi, p.lo + (a.lo + (rl + fma_(r, rl, h.lo)))), k};
-#endif
-}
-
 /* a y, rounded once also where y is subnormal; |y| <= 2^800. */
 INLINE double rounded_multiple(num a, double y)
 {

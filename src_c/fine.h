@@ -85,6 +85,16 @@ INLINE fine_reduced fine_reduce(fine z)
     return (fine_reduced){{p, (h - (p - r)) + ((cube - (h - s.hi)) + (s.lo + fma_(r, rl, rl)))}, k};
 }
 
+INLINE reduced reduce_close(num z) /* in float64 to 2^-59 rather than reduce()'s 2^-57 */
+{
+#if CACT_REAL == 64
+    const fine_reduced e = fine_reduce(z);
+    return (reduced){e.p, e.k};
+#else
+    return reduce(z);
+#endif
+}
+
 /* Conditions on the parameters alone are masks too: gcc 12 does not vectorise a `?:` on them. */
 INLINE mask is_zero(double x) { return (uint64_t)((int64_t)(to_bits(abs_(x)) - 1) >> 63); }
 INLINE mask is_above(double x, double least) { return is_negative(least - x); } /* least finite */

@@ -348,12 +348,13 @@ typedef struct {
     double tail, far_tail;
 } exponential;
 
-INLINE exponential exp_far(num z) /* z >= -FARTHEST */
+INLINE exponential exp_of(reduced e) /* z >= -FARTHEST */
 {
-    reduced e = reduce(z);
     double k = at_least(e.k, -900), j = at_least(e.k, -1800);
     return (exponential){scale(one_plus(e.p), pow2(k)), pow2_of_difference(j, k), pow2_of_difference(e.k, j)};
 }
+
+INLINE exponential exp_far(num z) { return exp_of(reduce(z)); } /* likewise */
 
 INLINE exponential exp_(num z) /* -1200 <= z (float: -300) */
 {

@@ -1,16 +1,17 @@
 /* celu(x) = max(x, 0) + min(0, a (e^{x/a} - 1)) = x above 0, a (e^z - 1) elsewhere, z = x/a
  *                                                          Barron 2017, arXiv:1704.07483
  * f' = 1, e^z;  f'(0) = 1.  z is hi + lo, the quotient and its residual, or e^z would lose as
- * many bits as z has; for |z| < 2^-64 f rounds to x.  The rest as elu. */
+ * many bits as z has; for |z| < 2^-64 f rounds to x.  The rest as elu, but that
+ * e^z - 1 has two more bits in float64, for the product with a. */
 #ifdef BODIES
 ACTIVATION(celu)
 {
-    const double a = p[0], t = smaller(abs_(x), smaller(FARTHEST * a, DBL_MAX)), q = -(t / a);
+    const double a = p[0], t = smaller(abs_(x), FARTHEST * a), q = -(t / a);
     const num z = pair(q, fma_(-q, a, -t) / a);
-    const reduced e = reduce(z);
+    const reduced e = reduce_close(z);
     const double s = pow2(at_least(e.k, -900));
     const num m = add_big(big_sum(-1, s), scale(e.p, s)); /* 2^k - 1 is 0 or the larger */
-    const exponential ex = exp_far(z);
+    const exponential ex = exp_of(e);
     return (dual){
         .f = x >= 0 || q > -0x1p-64 ? (double)x : rounded_times(m, a),
         .df = x > 0 ? 1 : rounded(ex.value) * ex.tail * ex.far_tail,

@@ -9,8 +9,8 @@ ACTIVATION(rrelu)
 #if CACT_REAL == 32
     const real left = proportional(x, a);
 #else
-    const double y = smaller(-x, DBL_MAX); /* of no effect above 0 */
-    const real left = x < -DBL_MAX && a.hi != 0 ? x * a.hi : -rounded_times(a, y);
+    const double most = smaller(DBL_MAX / abs_(a.hi), DBL_MAX), y = smaller(-x, most); /* of no effect above 0 */
+    const real left = x < -most && a.hi != 0 ? x * a.hi : -rounded_times(a, y);
 #endif
     return (dual){.f = x >= 0 ? x : left, .df = x > 0 ? 1 : rounded(a)};
 }
