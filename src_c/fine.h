@@ -70,6 +70,19 @@ INLINE num num_of(fine a) { return a.hi + a.lo; }
 
 #endif
 
+INLINE fine fine_plus(fine a, double b)
+{
+    const fine s = fine_sum(a.hi, b);
+    return fine_sum(s.hi, s.lo + a.lo);
+}
+
+INLINE fine fine_ratio(fine a, fine b)
+{
+    const double q = a.hi / b.hi;
+    const double rest = fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo) / b.hi;
+    return fine_sum(q, rest);
+}
+
 /* As reduce(), but r^2/2 is exact, too: e^r - 1 to 2^-59 relative to 1. */
 typedef struct {
     fine p;

@@ -9,19 +9,6 @@
 
 typedef int64_t flags __attribute__((vector_size(WIDE * sizeof(int64_t))));
 
-INLINE fine fine_plus(fine a, double b)
-{
-    const fine s = fine_sum(a.hi, b);
-    return fine_sum(s.hi, s.lo + a.lo);
-}
-
-INLINE fine fine_ratio(fine a, fine b)
-{
-    const double q = a.hi / b.hi;
-    const double rest = fma_(-q, b.lo, fma_(-q, b.hi, a.hi) + a.lo) / b.hi;
-    return fine_sum(q, rest);
-}
-
 INLINE fine lanes_sum(const lanes *s)
 {
     const fine t = lanes_total_fine(s);
