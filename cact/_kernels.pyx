@@ -267,6 +267,11 @@ cdef inline bint apart(cnp.ndarray a, cnp.ndarray b):
     return p == q or p + size <= q or q + size <= p
 
 
+cdef inline bint in_bounds(object axis):
+    """A plain integer that some array's axis could have."""
+    return type(axis) is int and -cnp.NPY_MAXDIMS <= axis < cnp.NPY_MAXDIMS
+
+
 cdef class Caller:
     """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
 
@@ -288,6 +293,8 @@ cdef class Caller:
             return
         self._rows = cact_rows(_index[name])
         if self._rows:
+            if not in_bounds(values[0]):
+                return
             self._axis = values[0]
         elif all(isinstance(v, float) for v in values):
             for i, v in enumerate(values):
@@ -394,7 +401,7 @@ cdef class Caller:
         if self._kernel < 0 or n < inputs:
             return None
         if kwargs:
-            if self._rows and "axis" in kwargs and type(kwargs["axis"]) is int:
+            if self._rows and "axis" in kwargs and in_bounds(kwargs["axis"]):
                 axis = kwargs["axis"]
                 used = 1
             if "out" in kwargs and n == inputs:
