@@ -283,24 +283,24 @@ class Activation(_Caller):
         kwargs: dict[str, Any],
     ) -> Any:
         """One operation, with arguments that are checked."""
-        functions = self._functions[_backend.active()]
         if len(inputs) == 2 and _differ(*inputs):
             # f' is rounded to x's dtype, then the product to that of both: dy * f.grad(x)
-            factor = functions[operation.replace("backward", "grad")]
-            function = functools.partial(_backend.multiply, label, factor)
-        else:
-            function = functions[operation]
-            dtype = kwargs.get("dtype")
-            half = getattr(dtype, "__name__", str(dtype)) == "bfloat16"
-            if half:
-                _backend.know_bfloat16(np.dtype(dtype))
-            if dtype is not None and (values or half) and isinstance(function, np.ufunc):
-                # NumPy would look for a loop with parameters of that dtype, which stay float64,
-                # and finds none for a dtype that it does not know itself
-                kwargs = {k: v for k, v in kwargs.items() if k != "dtype"}
-                kwargs["signature"] = (
-                    (dtype,) * len(inputs) + (np.float64,) * len(values) + (dtype,) * function.nout
-                )
+            def factor(x: Any, **loop: Any) -> Any:
+                return self._run(label, operation.replace("backward", "grad"), (x,), values, loop)
+
+            return self._named(label, _backend.multiply, label, factor, *inputs, **kwargs)
+        function = self._functions[_backend.active()][operation]
+        dtype = kwargs.get("dtype")
+        half = getattr(dtype, "__name__", str(dtype)) == "bfloat16"
+        if half:
+            _backend.know_bfloat16(np.dtype(dtype))
+        if dtype is not None and (values or half) and isinstance(function, np.ufunc):
+            # NumPy would look for a loop with parameters of that dtype, which stay float64,
+            # and finds none for a dtype that it does not know itself
+            kwargs = {k: v for k, v in kwargs.items() if k != "dtype"}
+            kwargs["signature"] = (
+                (dtype,) * len(inputs) + (np.float64,) * len(values) + (dtype,) * function.nout
+            )
         return self._named(label, _outputs, function, *inputs, *values, **kwargs)
 
     def _learn(
@@ -316,18 +316,16 @@ class Activation(_Caller):
         where = kwargs.get("where", True)
         loop: dict[str, Any] = {k: kwargs[k] for k in ("dtype", "casting") if k in kwargs}
 
-        def total(terms: Any, like: Any) -> Any:
-            terms = plain(label, terms, x)
-            return _sum_to(terms if where is True else np.where(where, terms, 0), np.shape(like))
+        def total(a: Any, like: Any) -> Any:
+            a = plain(label, a, x)
+            return _sum_to(a if where is True else np.where(where, a, 0), np.shape(like))
 
         # before `out`, which may be x or dy, is written
         parts = self._run(label, "param_grad", (x,), values, loop)
         parts = parts if isinstance(parts, tuple) else (parts,)
-        dparams = [
-            total(self._named(label, np.multiply, part, dy, **loop), value)
-            for part, value in zip(parts, values)
-        ]
-        if is_foreign(x) or np.broadcast_shapes(*map(np.shape, (dy, x, *values))) == np.shape(x):
+        terms = [self._named(label, np.multiply, part, dy, **loop) for part in parts]
+        dparams = [total(t, value) for t, value in zip(terms, values)]
+        if labelled(x) or terms[0].shape == np.shape(x):
             return self._run(label, "backward", inputs, values, kwargs), *dparams
         out = kwargs.pop("out", None)
         dx = total(self._run(label, "backward", inputs, values, loop), x)
@@ -400,11 +398,13 @@ class OutputActivation(Activation):
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
-        if key and operation.endswith("_from_output") and not np.all(np.asarray(params[key]) > 0):
-            raise ValueError(
-                f"{self.name}.{operation}: the output tells f' only where {key} is positive,"
-                f" got {params[key]}"
-            )
+        if key and operation.endswith("_from_output"):
+            value = np.asarray(params[key])
+            if not np.all(value > 0):
+                raise ValueError(
+                    f"{self.name}.{operation}: the output tells f' only where {key} is positive,"
+                    f" got {value[~(value > 0)].flat[0]}"
+                )
         return super()._numbers(params, x, operation)
 
 

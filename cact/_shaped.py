@@ -62,7 +62,7 @@ class RowActivation(Activation):
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
         inputs, rest = [_as_array(label, a) for a in args[: len(names)]], args[len(names) :]
         for a in inputs:
-            _check_axis(label, axis, np.ndim(a))
+            _check_axis(label, axis, self._named(label, np.ndim, a))
         out = _single(label, rest[0] if rest else kwargs.get("out"))
         function = self._functions[_backend.active()][operation]
         if any(kind(a) == "xarray" for a in inputs):  # which takes no generalised ufuncs

@@ -223,6 +223,8 @@ def test_parameters_of_pandas(engine: str) -> None:
             cact.leaky_relu(X, negative_slope=bad)
     with pytest.raises(ValueError, match=r"hardtanh: min_val must not exceed max_val, got 5\.0 and 4\.0"):
         cact.hardtanh(X, min_val=slopes, max_val=4)
+    with pytest.raises(ValueError, match=r"grad_from_output: .* where negative_slope is positive, got 0\.0$"):
+        cact.leaky_relu.grad_from_output(X, negative_slope=slopes - 1)
 
 
 def test_parameters_of_xarray(engine: str) -> None:

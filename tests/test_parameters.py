@@ -270,6 +270,13 @@ def test_dtype_with_parameters(name: str, engine: str) -> None:
         assert y.dtype == dtype
         np.testing.assert_array_equal(y, f(BASE.astype(dtype)))
         np.testing.assert_array_equal(f.grad(BASE, dtype=dtype), f.grad(BASE.astype(dtype)))
+        got = f.backward(BASE, BASE.astype(np.float32), dtype=dtype)
+        got, wanted = (
+            r[0] if f.learnable else r
+            for r in (got, f.backward(*[BASE.astype(np.float32).astype(dtype)] * 2))
+        )
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, wanted, rtol=1e-6 if dtype is np.float64 else 4 * np.finfo(dtype).eps)
 
 
 def test_a_narrow_out_raises_no_warning(engine: str) -> None:
