@@ -238,29 +238,6 @@ def test_pickle_and_copy(name: str, copied: Callable[[Any], Any], engine: str) -
         np.testing.assert_array_equal(copied(other)(BASE), other(BASE))
 
 
-def line(x: Any, slope: float = 1.0) -> Any:
-    return slope * x
-
-
-def line_grad(x: Any, slope: float = 1.0) -> Any:
-    return slope + 0 * x
-
-
-def test_a_bound_function_outlives_its_name(engine: str) -> None:
-    """Registered anew, the name means another function; the old one keeps its parameters in a pickle."""
-    f = cact.register("a_line", line, line_grad, replace=True).bind(slope=3.0)
-    assert pickle.loads(pickle.dumps(f)) == f
-    cact.register("a_line", np.positive, np.sign, replace=True)
-    old = pickle.loads(pickle.dumps(f))
-    assert dict(old.params) == {"slope": 3.0}
-    assert (old.name, old.formula) == (f.name, f.formula)
-    np.testing.assert_array_equal(old(BASE), 3 * BASE)
-    np.testing.assert_array_equal(old.grad(BASE, slope=2), np.full(240, 2.0))
-    np.testing.assert_array_equal(cact.get("a_line")(BASE), BASE)
-    pair = pickle.loads(pickle.dumps(cact.get((line, line_grad))))
-    np.testing.assert_array_equal(pair.backward(BASE, BASE), BASE)
-
-
 @pytest.mark.parametrize("name", ["leaky_relu", "prelu", "elu", "softplus"])
 def test_dtype_with_parameters(name: str, engine: str) -> None:
     """`dtype` is that of x and the result; parameters stay float64."""
