@@ -31,6 +31,8 @@ _KINDS = {
 
 def kind(x: Any) -> str:
     """ "xarray", "pandas", "dask" or "masked", "" for other arrays of NumPy, "?" for all else."""
+    if type(x) is np.ndarray:
+        return ""
     if isinstance(x, np.ma.MaskedArray):
         return "masked"
     if not is_foreign(x):

@@ -172,6 +172,9 @@ def check_parameter(record: Record, key: str, value: Any) -> Any:
 
 
 def _inside(record: Record, key: str, value: Any) -> Any:
+    test, words = DOMAINS[record.domains.get(key, "finite")]
+    if type(value) is float and test(value):  # the common case, quickly
+        return value
     try:
         number = _floats(value)
     except OverflowError:
@@ -180,7 +183,6 @@ def _inside(record: Record, key: str, value: Any) -> Any:
         raise TypeError(
             f"{record.name}: {key} must be a real number or an array of them, got {value!r:.60}"
         ) from None
-    test, words = DOMAINS[record.domains.get(key, "finite")]
     good = test(number)
     if not np.all(good):
         raise ValueError(f"{record.name}: {key} must be {words}, got {number[~good].flat[0]}")

@@ -32,8 +32,8 @@ def result_dtype(name: str, arrays: list[Any]) -> np.dtype:
             raise TypeError(
                 f"{name}: dtype {dtype} is not supported; use float16, bfloat16, float32 or float64"
             )
-    if {k.name for k in kinds} == {"float16", "bfloat16"}:  # neither holds the other
-        return np.dtype(np.float32)
+    if len(set(kinds)) > 1 and all(k.itemsize == 2 for k in kinds):
+        return np.dtype(np.float32)  # of float16 and bfloat16 neither holds the other
     return np.result_type(*kinds)
 
 
