@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _backend
+from ._foreign import arranged, labelled, plain
 from ._registry import RECORDS, Record, check_order, check_parameter
-from ._ufunc import result_dtype
+from ._ufunc import Output, is_foreign, result_dtype
 
 __all__ = ["Activation", "OutputActivation", "RandomizedActivation"]
 
@@ -44,8 +45,12 @@ class _Slow:
 by_name: list[Callable[..., Activation]] = []
 
 
-def _rebuild(activation: Any, params: dict[str, Any]) -> Activation:
-    return by_name[0](activation, **params)
+def _rebuild(name: str, params: dict[str, Any]) -> Activation:
+    return by_name[0](name, **params)
+
+
+def _remake(kind: type[Activation], record: Record, params: dict[str, Any]) -> Activation:
+    return kind(record, params, _backend.functions(record))
 
 
 if TYPE_CHECKING:
@@ -70,8 +75,8 @@ class Activation(_Caller):
     grad(x, out=None, **kwargs)
         f'(x), from x.
     backward(dy, x, out=None, **kwargs)
-        dy*f'(x) in one pass.  Learnable functions return ``(dx, *dparams)``, each summed to its
-        parameter's shape.
+        dy*f'(x) in one pass.  Learnable functions return ``(dx, *dparams)``, each summed to the
+        shape of x or of its parameter, over the elements in `where`.
         Functions of rows: ``backward(dy, y, axis=-1)``, from the output y.
     value_and_grad(x, out=None, **kwargs)
         ``(f(x), f'(x))`` in one pass.
@@ -100,8 +105,9 @@ class Activation(_Caller):
         For complex, longdouble, object, string and datetime input, an `out` that cannot
         hold the result, an unknown keyword.
     ValueError
-        For a shape that does not fit, a read-only `out`, a parameter that is NaN or outside
-        the function's domain.  Nothing has been written then.
+        For a shape that does not fit, an `out` that is read-only or two that overlap, a parameter
+        that is NaN or outside the function's domain (a lazy one: when it is computed).  Nothing
+        has been written then.
     """
 
     params: Mapping[str, Any]
@@ -200,8 +206,7 @@ class Activation(_Caller):
         if not isinstance(other, Activation):
             return NotImplemented
         return self._record is other._record and all(
-            np.array_equal(v, other.params[k]) if isinstance(v, np.ndarray) else v == other.params[k]
-            for k, v in self.params.items()
+            _same(v, other.params[k]) for k, v in self.params.items()
         )
 
     def __hash__(self) -> int:
@@ -210,8 +215,7 @@ class Activation(_Caller):
     def __reduce__(self) -> tuple[Any, ...]:
         if RECORDS.get(self.name) is self._record:
             return _rebuild, (self.name, dict(self.params))
-        pair: Any = self._record.pair
-        return _rebuild, (pair.pair, {})
+        return _remake, (type(self), self._record, dict(self.params))
 
     def __copy__(self) -> Activation:
         return self
@@ -262,36 +266,72 @@ class Activation(_Caller):
             if kwargs.get("out") is not None:
                 raise TypeError(f"{label}: 'out' given twice")
             kwargs["out"] = rest[0]
-        functions = self._functions[_backend.active()]
         inputs = tuple(_as_array(label, a) for a in inputs)
-        half = getattr(kwargs.get("dtype"), "__name__", str(kwargs.get("dtype"))) == "bfloat16"
-        if half:
-            _backend.know_bfloat16(np.dtype(kwargs["dtype"]))
         values = self._numbers(params, inputs[-1], operation)
-        dparams: tuple[Any, ...] = ()
-        if self.learnable and operation == "backward":  # before `out`, which may be x or dy, is written
-            parts = functions["param_grad"](inputs[1], *values)
-            with np.errstate(all="ignore"):
-                dparams = tuple(
-                    _sum_to(np.multiply(inputs[0], part), np.shape(p))
-                    for part, p in zip(parts if isinstance(parts, tuple) else (parts,), values)
-                )
-        if needed == 2 and _differ(*inputs):
+        if operation == "value_and_grad":
+            _check_apart(label, kwargs.get("out"))
+        if self.learnable and operation == "backward":
+            return self._learn(label, inputs, values, kwargs)
+        return self._run(label, operation, inputs, values, kwargs)
+
+    def _run(
+        self,
+        label: str,
+        operation: str,
+        inputs: tuple[Any, ...],
+        values: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """One operation, with arguments that are checked."""
+        if len(inputs) == 2 and _differ(*inputs):
             # f' is rounded to x's dtype, then the product to that of both: dy * f.grad(x)
-            factor = functions[operation.replace("backward", "grad")]
-            function = functools.partial(_backend.multiply, label, factor)
-        else:
-            function = functions[operation]
-            dtype = kwargs.get("dtype")
-            if dtype is not None and (values or half) and isinstance(function, np.ufunc):
-                # NumPy would look for a loop with parameters of that dtype, which stay float64,
-                # and finds none for a dtype that it does not know itself
-                del kwargs["dtype"]
-                kwargs["signature"] = (
-                    (dtype,) * needed + (np.float64,) * len(values) + (dtype,) * function.nout
+            def factor(x: Any, **loop: Any) -> Any:
+                return self._run(label, operation.replace("backward", "grad"), (x,), values, loop)
+
+            return self._named(label, _backend.multiply, label, factor, *inputs, **kwargs)
+        function = self._functions[_backend.active()][operation]
+        dtype = kwargs.get("dtype")
+        half = getattr(dtype, "__name__", str(dtype)) == "bfloat16"
+        if half:
+            _backend.know_bfloat16(np.dtype(dtype))
+        if dtype is not None and (values or half) and isinstance(function, np.ufunc):
+            # NumPy would look for a loop with parameters of that dtype, which stay float64,
+            # and finds none for a dtype that it does not know itself
+            kwargs = {k: v for k, v in kwargs.items() if k != "dtype"}
+            kwargs["signature"] = (
+                (dtype,) * len(inputs) + (np.float64,) * len(values) + (dtype,) * function.nout
+            )
+        return self._named(label, _outputs, function, *inputs, *values, **kwargs)
+
+    def _learn(
+        self, label: str, inputs: tuple[Any, ...], values: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """``(dx, *dparams)``, each summed to the shape of its own."""
+        dy, x = inputs = arranged(*inputs), inputs[1]
+        for key, value in zip(self.params, values):
+            if labelled(value):
+                raise TypeError(
+                    f"{label}: {key} has no gradient as a {type(value).__name__}; give an ndarray"
                 )
-        result = self._named(label, function, *inputs, *values, **kwargs)
-        return (result, *dparams) if dparams else result
+        where = kwargs.get("where", True)
+        loop: dict[str, Any] = {k: kwargs[k] for k in ("dtype", "casting") if k in kwargs}
+
+        def total(a: Any, like: Any) -> Any:
+            a = plain(label, a, x)
+            return _sum_to(a if where is True else np.where(where, a, 0), np.shape(like))
+
+        # before `out`, which may be x or dy, is written
+        parts = self._run(label, "param_grad", (x,), values, loop)
+        parts = parts if isinstance(parts, tuple) else (parts,)
+        terms = [self._named(label, np.multiply, part, dy, **loop) for part in parts]
+        dparams = [total(t, value) for t, value in zip(terms, values)]
+        if labelled(x) or terms[0].shape == np.shape(x):
+            return self._run(label, "backward", inputs, values, kwargs), *dparams
+        out = kwargs.pop("out", None)
+        dx = total(self._run(label, "backward", inputs, values, loop), x)
+        if out is not None:
+            dx = self._named(label, np.positive, dx, out=out, casting=kwargs.get("casting", "same_kind"))
+        return dx, *dparams
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         """The parameters as the ufuncs take them."""
@@ -302,10 +342,10 @@ class Activation(_Caller):
         try:
             with np.errstate(all="ignore"):  # the kernels raise no flag, casts to a narrower out do
                 return function(*args, **kwargs)
-        except (TypeError, ValueError) as error:
-            if self.name in str(error):
+        except (TypeError, ValueError, NotImplementedError) as error:  # the last is what pandas raises
+            if self.name in str(error) and not isinstance(error, NotImplementedError):
                 raise
-            kind = TypeError if isinstance(error, TypeError) else ValueError
+            kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(f"{label}: {error}") from error
 
     def _choose(self, kwargs: dict[str, Any]) -> tuple[Activation, dict[str, Any]]:
@@ -358,11 +398,13 @@ class OutputActivation(Activation):
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
-        if key and operation.endswith("_from_output") and not np.all(np.asarray(params[key]) > 0):
-            raise ValueError(
-                f"{self.name}.{operation}: the output tells f' only where {key} is positive,"
-                f" got {params[key]}"
-            )
+        if key and operation.endswith("_from_output"):
+            value = np.asarray(params[key])
+            if not np.all(value > 0):
+                raise ValueError(
+                    f"{self.name}.{operation}: the output tells f' only where {key} is positive,"
+                    f" got {value[~(value > 0)].flat[0]}"
+                )
         return super()._numbers(params, x, operation)
 
 
@@ -413,7 +455,9 @@ class RandomizedActivation(Activation):
                 " SeedSequence) of the forward call"
             )
         shape = np.broadcast_shapes(np.shape(x), np.shape(low), np.shape(high))
-        slopes = np.random.default_rng(seed).uniform(low, high, shape)
+        with np.errstate(all="ignore"):
+            part = np.where(np.isfinite(np.subtract(high, low)), 1.0, 0.5)  # the bounds may be far apart
+        slopes = np.random.default_rng(seed).uniform(part * low, part * high, shape) / part
         return slopes, slopes
 
 
@@ -473,13 +517,39 @@ def _differ(dy: Any, x: Any) -> bool:
     )
 
 
+def _outputs(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call; each output for itself where a library takes functions of one only."""
+    try:
+        return function(*args, **kwargs)
+    except TypeError:
+        several = getattr(function, "nout", 1)
+        if several == 1 or kwargs.get("out") is not None or not any(map(is_foreign, args)):
+            raise
+        return tuple(Output(function, i)(*args, **kwargs) for i in range(several))
+
+
+def _check_apart(label: str, out: Any) -> None:
+    """ValueError where outputs have memory in common."""
+    pair = isinstance(out, tuple) and len(out) == 2 and all(isinstance(o, np.ndarray) for o in out)
+    if pair and np.shares_memory(*out):
+        raise ValueError(f"{label}: the two arrays of out overlap")
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two parameters are equal, as a whole."""
+    if hasattr(a, "__array__") or hasattr(b, "__array__"):
+        return np.array_equal(np.asarray(a), np.asarray(b))
+    return bool(a == b)
+
+
 def _sum_to(a: Any, shape: tuple[int, ...]) -> Any:
     """`a` summed over the axes along which an array of `shape` was broadcast to it."""
     lead = a.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(
         lead + i for i, n in enumerate(shape) if n == 1 and a.shape[lead + i] != 1
     )
-    return np.add.reduce(a, axis=axes, dtype=np.float64).astype(a.dtype).reshape(shape) if axes else a
+    with np.errstate(all="ignore"):
+        return a.sum(axis=axes, dtype=np.float64).astype(a.dtype).reshape(shape) if axes else a
 
 
 def _docstring(record: Record) -> str:

@@ -7,6 +7,7 @@ import importlib
 import os
 import platform
 import sys
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -147,18 +148,24 @@ class Operations(dict[str, Any]):
         self.in_c = backend == "c" and compiled is not None and record.name in compiled.inventory()
 
     def __missing__(self, operation: str) -> Any:
-        if self.in_c:
-            function = compiled.ufunc(self._record.name, operation)
-            if function is not None:
-                _made.append((function, self._record.name, operation))
-                if _bfloat16 is not None:
-                    compiled.add_bfloat16(*_made[-1], _bfloat16)
-        else:
-            function = numpy_function(self._record, operation)
-        self[operation] = function
+        with _lock:
+            if operation not in self:  # another thread may have made it meanwhile
+                self[operation] = self._make(operation)
+            return self[operation]
+
+    def _make(self, operation: str) -> Any:
+        if not self.in_c:
+            return numpy_function(self._record, operation)
+        function = compiled.ufunc(self._record.name, operation)
+        if function is not None:
+            _made.append((function, self._record.name, operation))
+            if _bfloat16 is not None:
+                compiled.add_bfloat16(*_made[-1], _bfloat16)
         return function
 
 
+#: Guards what is made once: the ufuncs, and their loops for bfloat16.
+_lock = threading.RLock()
 _made: list[tuple[Any, str, str]] = []
 _bfloat16: np.dtype | None = None
 
@@ -166,10 +173,13 @@ _bfloat16: np.dtype | None = None
 def know_bfloat16(dtype: np.dtype) -> None:
     """Let the compiled ufuncs take this dtype, ml_dtypes' bfloat16, from now on."""
     global _bfloat16
-    if _bfloat16 is None:
-        _bfloat16 = dtype
-        for entry in _made:
-            compiled.add_bfloat16(*entry, dtype)
+    if _bfloat16 is not None:
+        return
+    with _lock:
+        if _bfloat16 is None:
+            for entry in _made:
+                compiled.add_bfloat16(*entry, dtype)
+            _bfloat16 = dtype  # last: who sees it may use the loops
 
 
 def functions(record: Record) -> dict[str, Operations]:

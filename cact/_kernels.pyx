@@ -267,6 +267,11 @@ cdef inline bint apart(cnp.ndarray a, cnp.ndarray b):
     return p == q or p + size <= q or q + size <= p
 
 
+cdef inline bint in_bounds(object axis):
+    """A plain integer that some array's axis could have."""
+    return type(axis) is int and -cnp.NPY_MAXDIMS <= axis < cnp.NPY_MAXDIMS
+
+
 cdef class Caller:
     """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
 
@@ -288,6 +293,8 @@ cdef class Caller:
             return
         self._rows = cact_rows(_index[name])
         if self._rows:
+            if not in_bounds(values[0]):
+                return
             self._axis = values[0]
         elif all(isinstance(v, float) for v in values):
             for i, v in enumerate(values):
@@ -394,7 +401,7 @@ cdef class Caller:
         if self._kernel < 0 or n < inputs:
             return None
         if kwargs:
-            if self._rows and "axis" in kwargs and type(kwargs["axis"]) is int:
+            if self._rows and "axis" in kwargs and in_bounds(kwargs["axis"]):
                 axis = kwargs["axis"]
                 used = 1
             if "out" in kwargs and n == inputs:
@@ -448,189 +455,5 @@ cdef class Caller:
         return self._apply("value_and_grad", args, kwargs) if result is None else result
 
 
-# ---------------------------------------------------------------------- typed memoryviews
-cdef int find(str name) except -1:
-    """The number of an elementwise activation, for the functions below; ValueError if unknown."""
-    index = _index.get(name)
-    if index is None or cact_rows(index):
-        raise ValueError(f"no elementwise kernel of the name {name!r}")
-    return index
-
-
-ctypedef fused real:
-    float
-    double
-
-cdef struct Buffer:
-    char *data  # NULL: empty, or not there
-    size_t n
-
-
-cdef inline Buffer buffer_of(const real[::1] a) noexcept nogil:
-    cdef Buffer b
-    b.n = a.shape[0]
-    b.data = <char *>&a[0] if b.n else NULL
-    return b
-
-
-cdef bint overlap(Buffer a, Buffer b, size_t size) noexcept nogil:
-    cdef uintptr_t p = <uintptr_t>a.data, q = <uintptr_t>b.data
-    return a.n > 0 and b.n > 0 and p < q + b.n * size and q < p + a.n * size
-
-
-cdef int launch(int kernel, cact_op op, cact_type own, const double *params, int inputs, int outputs,
-                Buffer *buffers) except -1 nogil:
-    """Refuse what typed memoryviews let through (lengths, misalignment, partial overlap), then run."""
-    cdef char *args[MAX_OPERANDS]
-    cdef Py_ssize_t steps[MAX_OPERANDS]
-    cdef cact_type types[MAX_OPERANDS]
-    cdef int i, j, k = 0, nparams = cact_params(kernel)
-    cdef Py_ssize_t size = 4 if own == CACT_FLOAT else 8
-    for i in range(inputs + outputs):
-        if buffers[i].n != buffers[0].n:
-            with gil:
-                raise ValueError(f"buffers must have the same length, got {buffers[0].n} and {buffers[i].n}")
-        if <uintptr_t>buffers[i].data % size:
-            with gil:
-                raise ValueError("buffers must be aligned to their element size")
-        for j in range(inputs, i):
-            if overlap(buffers[i], buffers[j], size):
-                with gil:
-                    raise ValueError("the two outputs overlap")
-        for j in range(inputs, inputs + outputs):
-            if i < inputs and buffers[i].data != buffers[j].data and overlap(buffers[i], buffers[j], size):
-                with gil:
-                    raise ValueError("buffers overlap without being the same")
-    for i in range(inputs + nparams + outputs):
-        if inputs <= i < inputs + nparams:
-            args[i], steps[i], types[i] = <char *>&params[i - inputs], 0, CACT_DOUBLE
-        else:
-            args[i], steps[i], types[i] = buffers[k].data, size, own
-            k += 1
-    cact_run(kernel, op, buffers[0].n, args, steps, types)
-    return 0
-
-
-cdef class Kernel:
-    """One operation of one activation on contiguous buffers: no allocation, the GIL released."""
-
-    cdef int _kernel, _inputs, _outputs
-    cdef cact_op _op
-    cdef double _defaults[CACT_MAX_PARAMS]
-    cdef tuple _names
-    cdef object _on_numpy
-    cdef readonly str __name__
-    cdef readonly str __doc__
-
-    def __init__(self, str name, str operation, dict defaults, on_numpy):
-        self._kernel = find(name)
-        self._on_numpy = on_numpy  # the same call on the NumPy backend; checks parameters for this one
-        self._op = _operations[operation]
-        self._inputs = cact_inputs(self._kernel, self._op)
-        self._outputs = cact_outputs(self._kernel, self._op)
-        self._names = tuple(defaults)
-        for i, v in enumerate(defaults.values()):
-            self._defaults[i] = v
-        self.__name__ = f"{name}_{operation}"
-        arguments = {"forward": "x, y", "grad": "x, g", "backward": "dy, x, dx", "value_and_grad": "x, y, g"}
-        self.__doc__ = (f"{self.__name__}({arguments[operation]})\n\nOn contiguous float32 or float64 buffers"
-                        " of one length; an output may be the same buffer as an input.")
-
-    def __repr__(self):
-        return f"<cact kernel {self.__name__}>"
-
-    def __call__(self, *buffers, **params):
-        cdef double values[CACT_MAX_PARAMS]
-        cdef int i
-        cdef bint single
-        if not _enabled:
-            return self._on_numpy(*buffers, **params)
-        if len(buffers) != self._inputs + self._outputs:
-            raise TypeError(f"{self.__name__} takes {self._inputs + self._outputs} buffers, got {len(buffers)}")
-        for b in buffers:
-            if b is None:
-                raise TypeError(f"{self.__name__}: a buffer is None")
-        for i in range(len(self._names)):
-            values[i] = self._defaults[i]
-        if params:
-            for i, v in enumerate(self._on_numpy.checked(params).values()):
-                values[i] = v
-        first = buffers[0]
-        if type(first) is cnp.ndarray:
-            single = cnp.PyArray_TYPE(<cnp.ndarray>first) == cnp.NPY_FLOAT
-        else:
-            try:
-                single = memoryview(first).format == "f"
-            except TypeError:
-                raise TypeError(f"{self.__name__}: a {type(first).__name__} is no buffer") from None
-        try:
-            if single:
-                self._run[float](buffers, values, NULL)
-            else:
-                self._run[double](buffers, values, NULL)
-        except (ValueError, BufferError) as error:
-            raise ValueError(f"{self.__name__}: {error}") from None
-        except TypeError as error:
-            raise TypeError(f"{self.__name__}: {error}") from None
-
-    cdef int _run(self, tuple buffers, double *values, real *kind) except -1:
-        cdef const real[::1] reads
-        cdef real[::1] writes
-        cdef Buffer all[4]
-        cdef int i
-        for i in range(self._inputs):
-            reads = buffers[i]
-            all[i] = buffer_of(reads)
-        for i in range(self._inputs, self._inputs + self._outputs):
-            writes = buffers[i]
-            all[i].n = writes.shape[0]
-            all[i].data = <char *>&writes[0] if all[i].n else NULL
-        with nogil:
-            launch(self._kernel, self._op, CACT_FLOAT if real is float else CACT_DOUBLE, values,
-                   self._inputs, self._outputs, all)
-        return 0
-
-
-# ---------------------------------------------------------------------- for cimport
-cdef double *_defaults = <double *>PyMem_Malloc(cact_count() * CACT_MAX_PARAMS * sizeof(double))
-
-
-def set_defaults(str name not None, tuple values):
-    """Tell the functions for `cimport` the default parameters, which the Python records hold."""
-    for i, v in enumerate(values):
-        _defaults[<int>_index[name] * CACT_MAX_PARAMS + <int>i] = v
-
-
-cdef int on_defaults(int kernel, cact_op op, const real[::1] dy, const real[::1] x, real[::1] out) except -1 nogil:
-    """`launch` with the default parameters; dy is x where there is none."""
-    cdef Buffer all[3]
-    cdef int inputs = 2 if op == CACT_BACKWARD else 1
-    all[0], all[inputs - 1] = buffer_of(dy), buffer_of(x)
-    all[inputs].n = out.shape[0]
-    all[inputs].data = <char *>&out[0] if out.shape[0] else NULL
-    return launch(kernel, op, CACT_FLOAT if real is float else CACT_DOUBLE,
-                  &_defaults[kernel * CACT_MAX_PARAMS], inputs, 1, all)
-
-
-cdef int forward_float(int kernel, const float[::1] x, float[::1] y) except -1 nogil:
-    return on_defaults(kernel, CACT_FORWARD, x, x, y)
-
-
-cdef int forward_double(int kernel, const double[::1] x, double[::1] y) except -1 nogil:
-    return on_defaults(kernel, CACT_FORWARD, x, x, y)
-
-
-cdef int grad_float(int kernel, const float[::1] x, float[::1] g) except -1 nogil:
-    return on_defaults(kernel, CACT_GRAD, x, x, g)
-
-
-cdef int grad_double(int kernel, const double[::1] x, double[::1] g) except -1 nogil:
-    return on_defaults(kernel, CACT_GRAD, x, x, g)
-
-
-cdef int backward_float(int kernel, const float[::1] dy, const float[::1] x, float[::1] dx) except -1 nogil:
-    return on_defaults(kernel, CACT_BACKWARD, dy, x, dx)
-
-
-cdef int backward_double(int kernel, const double[::1] dy, const double[::1] x, double[::1] dx) except -1 nogil:
-    return on_defaults(kernel, CACT_BACKWARD, dy, x, dx)
+# ---------------------------------------------------------------------- typed memoryviews, for cimport
+include "_views.pxi"

@@ -85,7 +85,7 @@ def get(activation: Any, *, like: str | None = None, **params: Any) -> Activatio
         record = find(activation)
         found = _activations.get(record.name)
         if found is None:
-            found = _activations[record.name] = _make(record)
+            found = _activations.setdefault(record.name, _make(record))
     elif isinstance(activation, Activation):
         found = activation
     elif isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation)):

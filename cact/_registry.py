@@ -8,6 +8,7 @@ the function's own; everything else that tests, docs and advice need is in the d
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from ._ufunc import Check, is_foreign
 
 __all__ = ["RECORDS", "Pieces", "Record", "activation", "canonical", "find"]
 
@@ -150,35 +153,68 @@ def activation(formula: str, **traits: Any) -> Callable[[Callable[..., Any]], Ca
 
 
 def check_parameter(record: Record, key: str, value: Any) -> Any:
-    """A parameter as a float or a float64 array inside its domain; TypeError, ValueError."""
-    if hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic)):
-        return value  # a lazy or labelled array: its own library computes
+    """A parameter as a float or a float64 array inside its domain; TypeError, ValueError.
+
+    Another library's array stays one; a lazy one is checked when it is computed.
+    """
+    if not is_foreign(value):
+        return _inside(record, key, value)
+    name = f"{record.name}_{key}"
     try:
-        if isinstance(value, (str, bytes)):
+        dtype = getattr(value, "dtype", None)
+        if isinstance(dtype, np.dtype) and dtype.kind not in "buifO":
             raise TypeError
-        number = np.asarray(value)
-        if number.dtype.kind not in "buif":
-            raise TypeError
-        number = number.astype(np.float64)
+        return Check(name, functools.partial(_inside, record, key))(value)
+    except TypeError:
+        raise TypeError(
+            f"{record.name}: {key} must be a real number or an array of them, got a {type(value).__name__}"
+        ) from None
+
+
+def _inside(record: Record, key: str, value: Any) -> Any:
+    test, words = DOMAINS[record.domains.get(key, "finite")]
+    if type(value) is float and test(value):  # the common case, quickly
+        return value
+    try:
+        number = _floats(value)
+    except OverflowError:
+        raise ValueError(f"{record.name}: {key} must be finite, got an integer beyond float64") from None
     except (TypeError, ValueError):
         raise TypeError(
             f"{record.name}: {key} must be a real number or an array of them, got {value!r:.60}"
         ) from None
-    test, words = DOMAINS[record.domains.get(key, "finite")]
     good = test(number)
     if not np.all(good):
         raise ValueError(f"{record.name}: {key} must be {words}, got {number[~good].flat[0]}")
     return number if number.ndim else float(number)
 
 
+def _floats(value: Any) -> np.ndarray[Any, Any]:
+    """As float64; integers beyond 64 bits, objects to NumPy, are numbers too."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError
+    number = np.asarray(value)
+    integers = (
+        number.dtype == object and number.size and all(isinstance(v, (int, float)) for v in number.flat)
+    )
+    if number.dtype.kind not in "buif" and not integers:
+        raise TypeError
+    with np.errstate(all="ignore"):  # a longdouble may become infinite
+        return number.astype(np.float64)
+
+
 def check_order(record: Record, params: Mapping[str, Any]) -> None:
     """ValueError where two parameters that bound an interval are in the wrong order."""
     if record.ordered:
         low, high = record.ordered
-        if np.any(np.asarray(params[low]) > np.asarray(params[high])):
-            raise ValueError(
-                f"{record.name}: {low} must not exceed {high}, got {params[low]} and {params[high]}"
-            )
+        try:
+            ends = np.broadcast_arrays(np.asarray(params[low]), np.asarray(params[high]))
+        except ValueError as error:
+            raise ValueError(f"{record.name}: {low} and {high}: {error}") from None
+        wrong = ends[0] > ends[1]
+        if wrong.any():
+            first, second = (end[wrong][0] for end in ends)
+            raise ValueError(f"{record.name}: {low} must not exceed {high}, got {first} and {second}")
 
 
 def canonical(name: str) -> str:

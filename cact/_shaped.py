@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import _backend
-from ._activation import Activation, _as_array, _filled, _listed
+from ._activation import Activation, _as_array, _check_apart, _filled, _listed
+from ._foreign import across, check_known, kind
 from ._registry import Record, find
-from ._ufunc import result_dtype
+from ._ufunc import is_foreign, result_dtype
 
 __all__ = ["GatedActivation", "PiecesActivation", "RowActivation", "ShapedActivation"]
 
@@ -22,6 +23,20 @@ def _axis(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name}: axis must be an integer, got {value!r:.60}") from None
+
+
+def _check_axis(label: str, axis: int, ndim: int) -> None:
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
+
+
+def _single(label: str, out: Any) -> Any:
+    """`out`, which may be a tuple of one, as for a ufunc."""
+    if not isinstance(out, tuple):
+        return out
+    if len(out) != 1:
+        raise ValueError(f"{label}: out must be one array or a tuple of one, got a tuple of {len(out)}")
+    return out[0]
 
 
 class RowActivation(Activation):
@@ -45,23 +60,28 @@ class RowActivation(Activation):
         unknown = kwargs.keys() - {"out", "dtype", "casting", "order"}
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
-        inputs = [_as_array(label, a) for a in args[: len(names)]]
+        inputs, rest = [_as_array(label, a) for a in args[: len(names)]], args[len(names) :]
         for a in inputs:
-            ndim = np.ndim(a)
-            if not -ndim <= axis < ndim:
-                raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {ndim}")
-        given = args[len(names)] if len(args) > len(names) else kwargs.get("out")
-        shape = np.shape(inputs[0]) if len(inputs) == 1 else np.broadcast_shapes(*map(np.shape, inputs))
-        if isinstance(given, np.ndarray) and given.shape != shape:
-            raise ValueError(f"{label}: out has shape {given.shape}, the result has {shape}")
+            _check_axis(label, axis, self._named(label, np.ndim, a))
+        out = _single(label, rest[0] if rest else kwargs.get("out"))
         function = self._functions[_backend.active()][operation]
-        return self._named(label, function, *inputs, *args[len(names) :], axis=axis, **kwargs)
+        if any(kind(a) == "xarray" for a in inputs):  # which takes no generalised ufuncs
+            if out is not None:
+                raise TypeError(f"{label}: out does not go with a DataArray")
+            function = functools.partial(self._named, label, function, **kwargs)
+            return across(label, function, inputs, axis, np.shape(inputs[-1])[axis])
+        shape = self._named(label, np.broadcast_shapes, *map(np.shape, inputs))
+        if isinstance(out, np.ndarray) and out.shape != shape:
+            raise ValueError(f"{label}: out has shape {out.shape}, the result has {shape}")
+        return self._named(label, function, *inputs, *rest, axis=axis, **kwargs)
 
 
 class ShapedActivation(Activation):
     """What gated functions and those of pieces share: ``f(x, axis=-1)``, ``backward(dy, x, axis=-1)``.
 
-    The result has another length along the axis than x.  `out` may overlap the inputs.
+    The result has another length along the axis than x.  `out` may overlap the inputs.  What depends
+    on a masked element is masked; dask's arrays become one chunk along the axis; the labels of pandas
+    and xarray stay, along the axis only in the derivative.
     """
 
     def __init__(
@@ -91,33 +111,77 @@ class ShapedActivation(Activation):
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
         if len(rest) + len(kwargs) > 1:
             raise TypeError(f"{label}: too many positional arguments; parameters are keywords")
-        out = rest[0] if rest else kwargs.get("out")
-        arrays = [np.asarray(_as_array(label, a)) for a in inputs]
-        dtype = result_dtype(label, arrays)
-        arrays = [a.astype(dtype, copy=False) for a in arrays]
-        x, axis = arrays[-1], params.pop("axis")
-        if not -x.ndim <= axis < x.ndim:
-            raise ValueError(f"{label}: axis {axis} is out of bounds for an array of dimension {x.ndim}")
-        shape = list(x.shape)
-        shape[axis] = self._length(label, x.shape[axis], params)
+        out = _single(label, rest[0] if rest else kwargs.get("out"))
+        arrays = [_as_array(label, a) for a in inputs]
+        check_known(label, arrays)
+        axis = params.pop("axis")
+        _check_axis(label, axis, np.ndim(arrays[-1]))
+        return self._along(operation, label, params, *arrays, axis=axis, out=out)
+
+    def _along(
+        self,
+        operation: str,
+        label: str,
+        params: Mapping[str, Any],
+        *arrays: Any,
+        axis: int = -1,
+        out: Any = None,
+    ) -> Any:
+        """One operation along an axis, of arrays of any library that `across` knows."""
+        shape = list(np.shape(arrays[-1]))
+        n = shape[axis]
+        shape[axis] = self._length(label, n, params)
         if operation == "backward":
-            if list(arrays[0].shape) != shape:
-                raise ValueError(f"{label}: dy has shape {arrays[0].shape}, the output has {tuple(shape)}")
-            shape = list(x.shape)
+            if list(np.shape(arrays[0])) != shape:
+                raise ValueError(
+                    f"{label}: dy has shape {np.shape(arrays[0])}, the output has {tuple(shape)}"
+                )
+            shape[axis] = n
         if out is not None:
-            self._check_out(label, out, tuple(shape), dtype)
+            self._check_out(label, out, tuple(shape), arrays)
+        if any(map(kind, arrays)):
+            function = functools.partial(self._along, operation, label, params)
+            result = across(label, function, arrays, axis, shape[axis])
+        else:
+            result = self._plain(operation, label, params, arrays, axis, shape, out)
+        if out is None:
+            return result
+        if result is not out:
+            with np.errstate(all="ignore"):
+                out[...] = result
+        return out
+
+    def _plain(
+        self,
+        operation: str,
+        label: str,
+        params: Mapping[str, Any],
+        arrays: tuple[Any, ...],
+        axis: int,
+        shape: list[int],
+        out: Any,
+    ) -> Any:
+        """The result, in `out` where that can be written as it is."""
+        plain = [np.asarray(a) for a in arrays]
+        dtype = result_dtype(label, plain)
+        plain = [a.astype(dtype, copy=False) for a in plain]
         direct = (
-            out is not None and out.dtype == dtype and not any(np.may_share_memory(out, a) for a in arrays)
+            out is not None
+            and not kind(out)
+            and out.dtype == dtype
+            and not any(np.may_share_memory(out, a) for a in plain)
         )
         result = np.asarray(out) if direct else np.empty(shape, dtype)
-        last = [np.moveaxis(a, axis, -1) for a in (*arrays, result)]
+        last = [np.moveaxis(a, axis, -1) for a in (*plain, result)]
         with np.errstate(all="ignore"):
             self._compute(operation, *last, **params)
-            if out is not None and not direct:
-                out[...] = result
-        return result if out is None else out
+        return out if direct else result
 
-    def _check_out(self, label: str, out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def _check_out(self, label: str, out: Any, shape: tuple[int, ...], arrays: Sequence[Any]) -> None:
+        for a in arrays:
+            if is_foreign(a):
+                raise TypeError(f"{label}: out does not go with a {type(a).__name__}")
+        dtype = result_dtype(label, [np.asarray(a) for a in arrays])
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{label}: out must be an ndarray, got {type(out).__name__}")
         if out.shape != shape:
@@ -158,6 +222,7 @@ class GatedActivation(ShapedActivation):
         if key not in self._choices:
             return super()._checked(key, value)
         choices = self._choices[key][1]
+        value = bool(value) if isinstance(value, np.bool_) else value
         if not isinstance(value, (str, bool)) or value not in choices:
             raise ValueError(
                 f"{self.name}: {key} must be one of {', '.join(map(repr, choices))}, got {value!r:.60}"
@@ -168,29 +233,14 @@ class GatedActivation(ShapedActivation):
         count = 1 if operation == "forward" else 2
         if len(args) == count + 1:
             return self._apart(operation, args, kwargs)
-        if len(args) == count and _keeps_its_type(args[-1]) and kwargs.get("out") is None:
-            return self._in_halves(operation, args, kwargs)
         return super()._apply(operation, args, kwargs)
-
-    def _in_halves(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Masked and lazy arrays, which are cut and joined by their own means."""
-        axis = self._checked("axis", kwargs.pop("axis", self.params["axis"]))
-        *upstream, x = args
-        if not -x.ndim <= axis < x.ndim:
-            raise ValueError(f"{self.name}: axis {axis} is out of bounds for an array of dimension {x.ndim}")
-        axis %= x.ndim
-        half = self._length(self.name, x.shape[axis], {})
-        value, gate = (x[(slice(None),) * axis + (part,)] for part in (slice(half), slice(half, None)))
-        result = self._apart(operation, (*upstream, gate, value), kwargs)
-        if operation == "forward":
-            return result
-        join = np.ma.concatenate if isinstance(x, np.ma.MaskedArray) else np.concatenate
-        return join(result[::-1], axis=axis)
 
     def _apart(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Gate and value in two arrays."""
         label = self.name if operation == "forward" else f"{self.name}.{operation}"
         params = dict(self.params)
+        if "axis" in kwargs:
+            _check_axis(label, self._checked("axis", kwargs["axis"]), np.ndim(args[-1]))
         for key in params.keys() & kwargs.keys():
             params[key] = self._checked(key, kwargs.pop(key))
         unknown = kwargs.keys() - {"out"}
@@ -198,8 +248,8 @@ class GatedActivation(ShapedActivation):
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; {self._has()}")
         out = kwargs.get("out")
         arrays = [_as_array(label, a) for a in args]
-        dtype = None
-        if all(isinstance(a, (np.ndarray, np.generic, int, float)) for a in arrays):
+        foreign = any(map(is_foreign, arrays))
+        if not foreign:
             arrays = [np.asanyarray(a) for a in arrays]
             dtype = result_dtype(label, arrays)
             arrays = [a.astype(dtype, copy=False) for a in arrays]
@@ -211,12 +261,11 @@ class GatedActivation(ShapedActivation):
             raise ValueError(f"{label}: dy has shape {np.shape(upstream[0])}, the output has {shape}")
         functions = self._functions_of(params)
         if operation == "forward":
-            if out is None:
-                return self._named(label, functions["gate"], value, gate)
-            if dtype is not None:
-                self._check_out(label, out, shape, dtype)
-            return self._named(label, functions["gate"], value, gate, out=out)
-        if dtype is None and out is None:  # lazy arrays take functions of one result only
+            out = _single(label, out)
+            if out is not None:
+                self._check_out(label, out, shape, arrays)
+            return self._named(label, functions["gate"], value, gate, **({} if out is None else {"out": out}))
+        if foreign and out is None:  # lazy arrays take functions of one result only
             product = self._named(label, functions["backward"], value, gate)
             return np.multiply(upstream[0], product), self._named(label, functions["gate"], upstream[0], gate)
         if out is None:
@@ -224,8 +273,9 @@ class GatedActivation(ShapedActivation):
         elif not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"{label}: out must be a tuple of two, for dgate and dvalue")
         for o in out:
-            if o is not None and dtype is not None:
-                self._check_out(label, o, shape, dtype)
+            if o is not None:
+                self._check_out(label, o, shape, arrays)
+        _check_apart(label, out)
         dvalue, dgate = self._named(
             label, functions["gate_backward"], upstream[0], value, gate, out=(out[1], out[0])
         )
@@ -252,14 +302,6 @@ class GatedActivation(ShapedActivation):
             functions["gate"](a, b, out=out)
         else:
             functions["gate_backward"](upstream[0], a, b, out=(out[..., :half], out[..., half:]))
-
-
-def _keeps_its_type(x: Any) -> bool:
-    """Whether cutting x along an axis gives arrays of its kind (xarray would align their labels)."""
-    if isinstance(x, np.ma.MaskedArray):
-        return True
-    lazy = hasattr(x, "__array_ufunc__") and hasattr(x, "__array_function__") and hasattr(x, "ndim")
-    return lazy and not isinstance(x, (np.ndarray, np.generic))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RowUFunc", "UFunc"]
+__all__ = ["Check", "Output", "RowUFunc", "UFunc", "is_foreign", "is_real", "result_dtype"]
 
 #: Input types that give float64, as in the compiled loops.
 _EXACT = "?bBhHiIlLqQ"
@@ -32,7 +32,14 @@ def result_dtype(name: str, arrays: list[Any]) -> np.dtype:
             raise TypeError(
                 f"{name}: dtype {dtype} is not supported; use float16, bfloat16, float32 or float64"
             )
+    if len(set(kinds)) > 1 and all(k.itemsize == 2 for k in kinds):
+        return np.dtype(np.float32)  # of float16 and bfloat16 neither holds the other
     return np.result_type(*kinds)
+
+
+def is_foreign(x: Any) -> bool:
+    """Whether x is an array of another library, which computes with it by ``__array_ufunc__``."""
+    return hasattr(x, "__array_ufunc__") and not isinstance(x, (np.ndarray, np.generic))
 
 
 def is_real(dtype: np.dtype) -> bool:
@@ -78,7 +85,7 @@ class _Duck:
                 raise TypeError("cannot specify 'out' as both a positional and keyword argument")
             outputs = out if isinstance(out, tuple) else (out,)
             if len(outputs) != self.nout:
-                raise ValueError(f"{self.__name__}: 'out' must have {self.nout} entries")
+                raise ValueError(f"{self.__name__}: the 'out' tuple must have {self.nout} entries")
         outputs += (None,) * (self.nout - len(outputs))
         for o in outputs:
             if o is not None and not hasattr(o, "__array_ufunc__"):
@@ -156,6 +163,33 @@ class _Duck:
                 result = wrapper.__array_wrap__(np.asarray(result), (self, inputs, len(results)))
             results.append(result)
         return results[0] if self.nout == 1 else tuple(results)
+
+
+class Check(_Duck):
+    """A check of one array as a ufunc, which returns it as float64 or raises.
+
+    So another library's array is checked by its own means: a lazy one when it is computed.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        super().__init__(name, 1, 1, function)
+
+    def __call__(self, value: Any, dtype: Any = np.float64) -> Any:
+        # with a dtype dask does not try the function on numbers of its own to find one
+        result = self._override((value,), (), {"dtype": dtype})
+        return self._function(value) if result is NotImplemented else result
+
+
+class Output(_Duck):
+    """One output of a ufunc that has several, for libraries that take functions of one only (dask)."""
+
+    def __init__(self, function: Any, index: int) -> None:
+        super().__init__(function.__name__, function.nin, 1, function)
+        self._index = index
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._override(args, (), kwargs)
+        return self._function(*args, **kwargs)[self._index] if result is NotImplemented else result
 
 
 class UFunc(_Duck):

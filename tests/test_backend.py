@@ -6,6 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +173,43 @@ def test_the_two_agree() -> None:
                 results.append((f(BASE), f.grad(BASE)))
         for a, b in zip(*results):
             np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
+
+
+def at_once(function: Callable[[], Any], n: int = 8) -> list[Any]:
+    """The results of n threads that start together."""
+    barrier = threading.Barrier(n)
+    with ThreadPoolExecutor(n) as pool:
+        return [t.result() for t in [pool.submit(lambda: (barrier.wait(), function())[1]) for _ in range(n)]]
+
+
+def test_threads_share_what_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def slow(record: Any, operation: str) -> object:
+        time.sleep(0.02)
+        made.append(operation)
+        return object()
+
+    monkeypatch.setattr(_backend, "numpy_function", slow)
+    operations = _backend.Operations(cact.gelu._record, "numpy")
+    assert len(set(at_once(lambda: operations["forward"]))) == 1
+    assert made == ["forward"]
+
+
+def test_threads_add_bfloat16_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = []
+
+    class Compiled:
+        @staticmethod
+        def add_bfloat16(*entry: Any) -> None:
+            time.sleep(0.01)
+            added.append(entry)
+
+    monkeypatch.setattr(_backend, "compiled", Compiled)
+    monkeypatch.setattr(_backend, "_bfloat16", None)
+    monkeypatch.setattr(_backend, "_made", [(object(), "gelu", "forward"), (object(), "gelu", "grad")])
+    seen = at_once(lambda: (_backend.know_bfloat16(np.dtype(np.float16)), len(added))[1])
+    assert seen == [2] * 8, "a thread went on before the loops were there"
 
 
 def test_first_example_of_the_readme() -> None:

@@ -167,11 +167,64 @@ def test_out_given_twice_or_too_often(operation: str, engine: str) -> None:
     assert (other == 7).all()
 
 
+def test_a_tuple_of_one_out(engine: str) -> None:
+    """As for a ufunc, and checked like the array itself."""
+    for name in ("gelu", "leaky_relu", "prelu", "softmax", "glu", "maxout", "crelu"):
+        f = cact.get(name)
+        y = f(X)
+        out = np.full(y.shape, 7.0)
+        assert f(X, out=(out,)) is out
+        np.testing.assert_array_equal(out, y)
+        np.testing.assert_array_equal(f(X, out=(None,)), y)
+        bad = np.full(3, 7.0)
+        with pytest.raises(ValueError, match="shape") as error:
+            f(X, out=(bad,))
+        assert name in message(error)
+        for several in ((), (out, np.full(y.shape, 7.0))):
+            with pytest.raises(ValueError, match="tuple") as error:
+                f(X, out=several)
+            assert name in message(error)
+        assert (bad == 7).all()
+    dx = np.full(12, 7.0)
+    assert cact.softmax.backward(X, X, out=(dx,)) is dx
+    assert cact.glu.backward(X[:6], X, out=(dx,)) is dx
+    wide = np.full((2, 12), 7.0)  # a gufunc would broadcast the rows
+    for call in (lambda out: cact.softmax(X, out=out), lambda out: cact.softmax.backward(X, X, out=out)):
+        for out in (wide, (wide,)):
+            with pytest.raises(
+                ValueError, match=r"softmax.*: out has shape \(2, 12\), the result has \(12,\)"
+            ):
+                call(out)
+    assert (wide == 7).all()
+
+
+@pytest.mark.parametrize("name", ["gelu", "leaky_relu", "prelu", "rrelu"])
+def test_two_outputs_that_overlap(name: str, engine: str) -> None:
+    f, memory = cact.get(name), np.full((3, 24), 7.0)
+    same, row = memory[0, :12], memory[1]
+    for out in ((same, same), (row[:12], row[1:13]), (row[:12], row[11::-1]), (memory[:, 0], memory[0, :3])):
+        with pytest.raises(
+            ValueError, match=rf"{name}\.value_and_grad: the two arrays of out overlap"
+        ) as error:
+            f.value_and_grad(X[: len(out[0])], out=out)
+        message(error)
+    assert (memory == 7).all()
+    for out in ((row[::2], row[1::2]), (memory[0, 12:], memory[1, :12])):
+        wanted = f.value_and_grad(X)
+        got = f.value_and_grad(X, out=out)
+        assert got[0] is out[0]
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_shapes_that_do_not_fit(engine: str) -> None:
     out = np.full(12, 7.0)
     with pytest.raises(ValueError, match=r"gelu|broadcast") as error:
         cact.gelu.backward(np.ones(5), X, out=out)
     assert "(5,)" in message(error)
+    for dy, x, weight in ((np.ones(5), X, 0.2), (X, X, np.ones(5)), (np.ones(5), X, np.ones(5))):
+        with pytest.raises(ValueError, match=r"prelu\.backward: .*broadcast") as error:
+            cact.prelu.backward(dy, x, weight, out=out)
+        message(error)
     with pytest.raises(ValueError, match="broadcast"):
         cact.leaky_relu(X, negative_slope=np.ones(5), out=out)
     with pytest.raises(ValueError, match="broadcast"):
@@ -209,7 +262,10 @@ BAD_PARAMETERS = [
     ("leaky_relu", "negative_slope", np.array(["0.1"]), TypeError, "real number"),
     ("leaky_relu", "negative_slope", [0.1, "a"], TypeError, "real number"),
     ("leaky_relu", "negative_slope", [[0.1], [0.1, 0.2]], TypeError, "real number"),
-    ("leaky_relu", "negative_slope", 10**400, TypeError, "real number"),
+    ("leaky_relu", "negative_slope", 10**400, ValueError, "finite.*integer beyond float64"),
+    ("leaky_relu", "negative_slope", -(10**5000), ValueError, "finite.*integer beyond float64"),
+    ("leaky_relu", "negative_slope", [0.5, 10**400], ValueError, "finite.*integer beyond float64"),
+    ("leaky_relu", "negative_slope", [10**30, None], TypeError, "real number"),
     ("prelu", "weight", float("nan"), ValueError, "finite.*nan"),
     ("elu", "alpha", float("-inf"), ValueError, "finite.*-inf"),
     ("softplus", "beta", 0, ValueError, "at least 1e-300.*0"),
@@ -224,7 +280,9 @@ BAD_PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "key", "value", "kind", "words"), BAD_PARAMETERS)
+@pytest.mark.parametrize(
+    ("name", "key", "value", "kind", "words"), BAD_PARAMETERS, ids=range(len(BAD_PARAMETERS))
+)
 def test_bad_parameter(
     name: str, key: str, value: Any, kind: type[Exception], words: str, engine: str
 ) -> None:
@@ -253,9 +311,37 @@ def test_bad_parameter(
     assert key not in f.params or f.params[key] == cact.get(name)._record.defaults.get(key, -1)
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble) == np.float64, reason="longdouble is float64 here")
+def test_a_parameter_beyond_float64_is_no_warning(engine: str) -> None:
+    for value in (np.longdouble("1e4000"), np.array([0, 1, -np.longdouble("1e4000")])):
+        with (
+            np.errstate(all="raise"),
+            pytest.raises(ValueError, match=r"leaky_relu: negative_slope must be finite, got -?inf"),
+        ):
+            cact.leaky_relu(X, negative_slope=value)
+    with np.errstate(all="raise"):  # one that only loses digits, or all of them
+        np.testing.assert_array_equal(
+            cact.leaky_relu(X, negative_slope=np.longdouble("1e-4000")), X * (X > 0)
+        )
+
+
+def test_bounds_in_the_wrong_order(engine: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"hardtanh: min_val must not exceed max_val, got 3\.0 and 2\.0"
+    ) as error:
+        cact.hardtanh(X, min_val=np.arange(12.0), max_val=2)
+    message(error)
+    with pytest.raises(ValueError, match=r"hardtanh: min_val and max_val: .*shape mismatch") as error:
+        cact.hardtanh(X, min_val=np.zeros(3), max_val=np.ones(12))
+    message(error)
+
+
 def test_softmax_axis_out_of_bounds(engine: str) -> None:
     out = np.full(12, 7.0)
-    for axis in (1, -2, 100):
+    for axis in (1, -2, 100, 2**70, -(2**70)):
+        assert cact.get("softmax", axis=axis).params["axis"] == axis
+        with pytest.raises(ValueError, match=f"softmax: axis {axis} is out of bounds.*dimension 1"):
+            cact.get("softmax", axis=axis)(X, out=out)
         with pytest.raises(ValueError, match=f"softmax: axis {axis} is out of bounds.*dimension 1"):
             cact.softmax(X, axis=axis, out=out)
         with pytest.raises(ValueError, match=rf"softmax\.backward: axis {axis} is out of bounds"):

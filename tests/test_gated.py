@@ -77,7 +77,9 @@ def test_geglu_approximate(dtype: Any, engine: str) -> None:
     wanted = np.concatenate([dy * cact.gelu_tanh(b), dy * (a * cact.gelu_tanh.grad(b))], axis=-1)
     same(bound.backward(dy, x), wanted)
     same(cact.geglu.backward(dy, x, approximate="tanh"), wanted)
-    for choice in ("none", False):
+    same(cact.geglu(x, approximate=np.True_), a * cact.gelu_tanh(b))
+    assert cact.get("geglu", approximate=np.True_).params["approximate"] is True
+    for choice in ("none", False, np.False_):
         same(bound(x, approximate=choice), exact)
     same(bound(b, a), a * cact.gelu_tanh(b))
     for bad in ("erf", 1.5, None, ["tanh"], np.zeros(2)):
@@ -122,6 +124,17 @@ def test_gate_and_value_apart(name: str, dtype: Any, engine: str) -> None:
         f.backward(dy[0], g, v)
     with pytest.raises(TypeError, match=f"{name}.backward: out must be a tuple of two"):
         f.backward(dy, g, v, out=outs[0])
+    with pytest.raises(ValueError, match=rf"{name}\.backward: the two arrays of out overlap"):
+        f.backward(dy, g, v, out=(outs[0], outs[0]))
+    for axis in (77, -3, 2**70):
+        with pytest.raises(ValueError, match=f"{name}: axis {axis} is out of bounds.*dimension 2"):
+            f(g, v, axis=axis)
+        with pytest.raises(ValueError, match=rf"{name}\.backward: axis {axis} is out of bounds"):
+            f.backward(dy, g, v, axis=axis, out=outs)
+    with pytest.raises(TypeError, match=f"{name}: axis must be an integer"):
+        f(g, v, axis=0.5)
+    same(f(g, v, axis=0), y)
+    assert f(g, v, out=(out,)) is out
     with pytest.raises(ValueError, match=rf"{name}: out has shape \(5,\)"):
         f(g, v, out=np.zeros(5, dtype))
     with pytest.raises(TypeError, match=f"{name}: unknown keyword 'where'"):
@@ -149,6 +162,8 @@ def test_maxout(dtype: Any, engine: str) -> None:
     for k in (0, -2, 5, 24):
         with pytest.raises(ValueError, match=f"maxout: the axis must have a multiple of k.* 12 with k={k}"):
             cact.maxout(x, k=k)
+    assert cact.maxout(np.zeros((3, 0)), k=10**12).shape == (3, 0)
+    assert cact.maxout.backward(np.zeros((3, 0)), np.zeros((3, 0)), k=10**12).shape == (3, 0)
     for bad in (2.0, "2", None, [2]):
         with pytest.raises(TypeError, match="maxout: k must be an integer"):
             cact.maxout(x, k=bad)
@@ -325,6 +340,64 @@ def test_nan(name: str, dtype: Any, engine: str) -> None:
         assert np.isnan(f.backward(dy, np.ones(8, dtype))).any()
 
 
+def mask_of(name: str, x: np.ndarray, masked: np.ndarray, dy: np.ndarray | None = None) -> Any:
+    """Where a result depends on a masked element, told by what NaN there does."""
+    f, x = cact.get(name), np.where(masked, np.nan, x)
+    return np.isnan(f(x) if dy is None else f.backward(dy, x))
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_masked_arrays(name: str, engine: str) -> None:
+    """What depends on a masked element is masked: by position, by keyword, into `out`."""
+    f, x = cact.get(name), numbers(4, 8)
+    y, hidden = f(x), x > 1
+    dy = numbers(*y.shape)
+    dx = f.backward(dy, x)
+    masked = np.ma.array(x, mask=hidden)
+    for axis, turn in ((-1, np.asarray), (0, np.transpose)):
+        own = masked if axis else masked.T
+        got = f(own, axis=axis)
+        assert isinstance(got, np.ma.MaskedArray)
+        np.testing.assert_array_equal(got.mask, turn(mask_of(name, x, hidden)))
+        np.testing.assert_array_equal(got.data, turn(y))
+        back = f.backward(turn(dy), own, axis=axis)
+        assert isinstance(back, np.ma.MaskedArray)
+        np.testing.assert_array_equal(back.mask, turn(mask_of(name, x, hidden, dy)))
+        np.testing.assert_array_equal(back.data, turn(dx))
+    np.testing.assert_array_equal(f(x=masked).mask, f(masked).mask)
+    np.testing.assert_array_equal(f.backward(dy=dy, x=masked).mask, f.backward(dy, masked).mask)
+    out = np.ma.zeros(y.shape)
+    for given in (masked, x, masked):  # each anew
+        assert f(given, out=out) is out
+        np.testing.assert_array_equal(out.data, y)
+        np.testing.assert_array_equal(np.ma.getmaskarray(out), np.ma.getmaskarray(f(given)))
+    plain = np.zeros_like(y)
+    assert f(masked, out=plain) is plain
+    np.testing.assert_array_equal(plain, y)
+    dy = np.ma.array(dy, mask=dy > 1)
+    for given in (x, masked):
+        back = f.backward(dy, given)
+        assert isinstance(back, np.ma.MaskedArray)
+        lost = mask_of(name, x, np.ma.getmaskarray(given), np.where(dy.mask, np.nan, 1))
+        np.testing.assert_array_equal(back.mask, lost)
+        np.testing.assert_array_equal(back.data, dx)
+    rough = np.ma.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 0, 5, 7], mask=[0] * 7 + [1])
+    np.testing.assert_array_equal(f(rough).mask, mask_of(name, np.zeros(8), rough.mask))
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_mixed_half_types(name: str, engine: str) -> None:
+    """Neither holds the other: float32, as elsewhere."""
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    f, x = cact.get(name), numbers(4, 8, dtype=np.float16)
+    dy = f(x).astype(bfloat16)
+    same(f.backward(dy, x), f.backward(dy.astype(np.float32), x.astype(np.float32)))
+    same(
+        f.backward(f(x), x.astype(bfloat16)),
+        f.backward(*(a.astype(np.float32) for a in (f(x), x.astype(bfloat16)))),
+    )
+
+
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", SHAPED)
 def test_masked_arrays_and_subclasses(name: str, engine: str) -> None:
@@ -333,15 +406,13 @@ def test_masked_arrays_and_subclasses(name: str, engine: str) -> None:
 
     f, x = cact.get(name), numbers(4, 8)
     y = f(x)
-    masked = np.ma.array(x, mask=x > 1)
-    np.testing.assert_array_equal(np.asarray(f(masked)), y)
-    np.testing.assert_array_equal(np.asarray(f.backward(y, masked)), f.backward(y, x))
     for view in (x.view(Own), np.asmatrix(x)):
         np.testing.assert_array_equal(np.asarray(f(view)), y)
     for out in (np.zeros_like(y).view(Own), np.asmatrix(np.zeros_like(y)), np.ma.zeros(y.shape)):
         assert f(x, out=out) is out
         np.testing.assert_array_equal(np.asarray(out), y)
     if name in GATED:
+        masked = np.ma.array(x, mask=x > 1)
         gate, value = masked[:, :4], x[:, 4:]
         apart = f(gate, value)
         assert isinstance(apart, np.ma.MaskedArray)

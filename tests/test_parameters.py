@@ -101,6 +101,58 @@ def test_prelu_backward_sums_over_broadcast_axes(shape: tuple[int, ...], dtype: 
         )
 
 
+LEARNABLE = [n for n in ELEMENTWISE if cact.get(n).learnable]
+
+
+@pytest.mark.parametrize("name", LEARNABLE)
+def test_gradients_have_the_shapes_of_their_own(name: str, engine: str) -> None:
+    """Also where the parameter has more elements than x: dx is summed over them."""
+    f = cact.get(name)
+    first, *others = f.learnable
+    x, p, dy = BASE[:5], np.linspace(0.5, 1.5, 12).reshape(3, 4, 1), BASE[:60].reshape(3, 4, 5)
+    full = np.broadcast_to(x, dy.shape)
+    terms, wanted, *rest = f.backward(dy, full, **{first: p})
+    out = np.zeros(5)
+    for given in ({}, {"out": out}, {"out": (out,)}):
+        dx, dp, *more = f.backward(dy, x, **{first: p}, **given)
+        assert dx.shape == x.shape
+        np.testing.assert_allclose(dx, terms.sum(axis=(0, 1)), rtol=1e-13)
+        np.testing.assert_array_equal(dp, wanted, strict=True)
+        assert len(more) == len(others)
+        np.testing.assert_array_equal(more, rest)
+        assert not given or dx is out
+    dx, dp, *_ = f.backward(dy[0, :, :1], -1.0, **{first: p[0]})
+    assert np.shape(dx) == ()
+    assert dp.shape == (4, 1)
+    kept = np.full(3, 7.0)
+    with pytest.raises(ValueError, match=rf"{name}\.backward: .*broadcast"):
+        f.backward(dy, x, **{first: p}, out=kept)
+    assert (kept == 7).all()
+
+
+@pytest.mark.parametrize("name", LEARNABLE)
+def test_where_and_dtype_reach_the_gradients_of_parameters(name: str, engine: str) -> None:
+    f, x, dy = cact.get(name), BASE[:60].reshape(3, 20), BASE[60:120].reshape(3, 20)
+    where = dy > 0.5
+    dx, *dparams = f.backward(dy, x, where=where, out=np.full(x.shape, 7.0))
+    wanted, *sums = f.backward(np.where(where, dy, 0), x)
+    np.testing.assert_array_equal(dx, np.where(where, wanted, 7.0))
+    np.testing.assert_allclose(dparams, sums, rtol=1e-13)
+    first = f.learnable[0]
+    p = np.linspace(0.5, 1.5, 4).reshape(4, 1, 1)
+    dx, dp, *_ = f.backward(dy, x, where=where, **{first: p})
+    wanted, sums, *_ = f.backward(np.where(where, dy, 0), x, **{first: p})
+    np.testing.assert_array_equal(dx, wanted)
+    np.testing.assert_array_equal(dp, sums)
+    for dtype in DTYPES:
+        got = f.backward(dy, x, dtype=dtype)
+        assert {g.dtype for g in got} == {np.dtype(dtype)}
+        for one, other in zip(got, f.backward(dy.astype(dtype), x.astype(dtype))):
+            np.testing.assert_allclose(one, other, rtol=4 * np.finfo(dtype).eps)
+        got = f.backward(dy.astype(np.float32), x.astype(np.float32), dtype=np.float64)
+        assert {g.dtype for g in got} == {np.dtype(np.float64)}
+
+
 def test_prelu_backward_forms(engine: str) -> None:
     x, dy = BASE[:20].copy(), BASE[20:40].copy()
     wanted = cact.prelu.backward(dy, x)
@@ -139,6 +191,17 @@ def test_gelu_approximate(engine: str) -> None:
         assert cact.gelu(x, out=out, approximate=value) is out
         np.testing.assert_array_equal(out, f(x))
     assert (cact.gelu(x) != cact.gelu_tanh(x)).any()
+
+
+def test_integers_that_float_takes(engine: str) -> None:
+    x = np.array([-2.0, 3.0])
+    for slope in (10**30, -(10**30), 2**64, np.uint64(2**63), 1):
+        np.testing.assert_array_equal(
+            cact.leaky_relu(x, negative_slope=slope), cact.leaky_relu(x, negative_slope=float(slope))
+        )
+        assert cact.get("leaky_relu", negative_slope=slope).params == {"negative_slope": float(slope)}
+    got = cact.leaky_relu(x, negative_slope=[10**30, 0.5])
+    np.testing.assert_array_equal(got, cact.leaky_relu(x, negative_slope=[1e30, 0.5]))
 
 
 def test_get_and_bind(engine: str) -> None:
@@ -184,6 +247,13 @@ def test_dtype_with_parameters(name: str, engine: str) -> None:
         assert y.dtype == dtype
         np.testing.assert_array_equal(y, f(BASE.astype(dtype)))
         np.testing.assert_array_equal(f.grad(BASE, dtype=dtype), f.grad(BASE.astype(dtype)))
+        got = f.backward(BASE, BASE.astype(np.float32), dtype=dtype)
+        got, wanted = (
+            r[0] if f.learnable else r
+            for r in (got, f.backward(*[BASE.astype(np.float32).astype(dtype)] * 2))
+        )
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, wanted, rtol=1e-6 if dtype is np.float64 else 4 * np.finfo(dtype).eps)
 
 
 def test_a_narrow_out_raises_no_warning(engine: str) -> None:

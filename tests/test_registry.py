@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from conftest import ELEMENTWISE, ENGINES, GATED, PIECES, ROWS, current, numeric
+from conftest import BASE, ELEMENTWISE, ENGINES, GATED, PIECES, ROWS, current, numeric
 from mpmath import mp
 
 import cact
@@ -394,3 +394,26 @@ def test_register_takes_numpy_ufuncs() -> None:
     cact.register("registered_sine", np.sin, np.cos, formula="sin(x)")
     x = np.linspace(-3, 3, 7)
     np.testing.assert_array_equal(cact.get("registered_sine").grad(x), np.cos(x))
+
+
+def line(x: Any, slope: float = 1.0) -> Any:
+    return slope * x
+
+
+def line_grad(x: Any, slope: float = 1.0) -> Any:
+    return slope + 0 * x
+
+
+def test_a_bound_function_outlives_its_name(engine: str) -> None:
+    """Registered anew, the name means another function; the old one keeps its parameters in a pickle."""
+    f = cact.register("a_line", line, line_grad).bind(slope=3.0)
+    assert pickle.loads(pickle.dumps(f)) == f
+    cact.register("a_line", np.positive, np.sign, replace=True)
+    old = pickle.loads(pickle.dumps(f))
+    assert dict(old.params) == {"slope": 3.0}
+    assert (old.name, old.formula) == (f.name, f.formula)
+    np.testing.assert_array_equal(old(BASE), 3 * BASE)
+    np.testing.assert_array_equal(old.grad(BASE, slope=2), np.full(240, 2.0))
+    np.testing.assert_array_equal(cact.get("a_line")(BASE), BASE)
+    pair = pickle.loads(pickle.dumps(cact.get((line, line_grad))))
+    np.testing.assert_array_equal(pair.backward(BASE, BASE), BASE)

@@ -132,3 +132,33 @@ def test_bad_parameters(params: dict[str, Any], error: type[Exception], message:
     with pytest.raises(error, match=message):
         cact.get("rrelu", **params)
     assert (out == 7).all()
+
+
+def test_bounds_further_apart_than_float64_holds(engine: str) -> None:
+    far = {"lower": -1.7e308, "upper": 1.7e308}
+    x = -np.ones(2000)
+    with np.errstate(all="raise"):
+        a = cact.rrelu.grad(x, **far, training=True, random_state=3)
+        y, grad = cact.rrelu.value_and_grad(x, **far, training=True, random_state=3)
+        assert (np.abs(cact.rrelu(x, **far)) < 1e-10).all(), "the mean of the bounds"
+    np.testing.assert_array_equal(y, -a)
+    np.testing.assert_array_equal(grad, a)
+    assert np.isfinite(a).all()
+    assert -1.7e308 <= a.min() < -1.6e308
+    assert 1.6e308 < a.max() <= 1.7e308
+    both = {"lower": np.array([[0.1], [-1.7e308]]), "upper": np.array([[0.2], [1.7e308]])}
+    a = cact.rrelu.grad(x, **both, training=True, random_state=3)
+    assert ((a[0] >= 0.1) & (a[0] <= 0.2)).all()
+    assert np.abs(a[1]).max() > 1.6e308
+
+
+def test_array_seeds_compare(engine: str) -> None:
+    f, g, h = (
+        cact.get("rrelu", random_state=s) for s in (np.array([1, 2]), np.array([1, 2]), np.array([1, 3]))
+    )
+    assert f == g
+    assert f == cact.get("rrelu", random_state=[1, 2])
+    assert cact.get("rrelu", random_state=[1, 2]) == f
+    assert f != h
+    assert f != cact.rrelu
+    assert cact.rrelu != f

@@ -18,7 +18,9 @@ def _maxout_length(n, k):
 def _maxout(x, out, k):
     """The k pieces of a unit stand together, as in Goodfellow's layers of num_units * k."""
     np.copyto(out, x[..., ::k])
-    for start in range(1, k):  # the first of equal ones, so that of two zeros it is always the same
+    for start in range(
+        1, min(k, x.shape[-1])
+    ):  # the first of equal ones, so that of two zeros it is always the same
         piece = x[..., start::k]
         np.copyto(out, piece, where=(piece > out) | np.isnan(piece))
 
@@ -28,7 +30,7 @@ def _maxout_backward(dy, x, out, k):
     y = np.empty(dy.shape, x.dtype)
     _maxout(x, y, k)
     free = np.ones(dy.shape, bool)
-    for piece in range(k):
+    for piece in range(min(k, x.shape[-1])):
         chosen = free & (x[..., piece::k] == y)
         out[..., piece::k] = np.where(np.isnan(y), y, np.where(chosen, dy, np.zeros_like(dy)))
         free &= ~chosen

@@ -138,7 +138,8 @@ def mlp(
     Parameters
     ----------
     sizes : sequence of int
-        Features of the input, of each hidden layer and of the output: ``(64, 32, 32, 10)``.
+        Features of the input, of each hidden layer and of the output: ``(64, 32, 32, 10)``.  Those
+        of a hidden layer stand before its activation: glu hands on half of them, crelu twice as many.
     activation : str, Activation, pair of callables, or list of these
         For all hidden layers, or a list with one for each.
     normalization : {None, "batch"}
@@ -161,7 +162,8 @@ def mlp(
     ------
     ValueError, TypeError
         For fewer than 2 sizes or one below 1, a list of activations of another length than
-        the hidden layers, and as the layers themselves.
+        the hidden layers, a size that an activation cannot cut (an odd one for glu), and as
+        the layers themselves.
     """
     if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)) or len(sizes) < 2:
         raise ValueError(f"mlp: sizes must be at least two numbers of features, got {sizes!r:.60}")
@@ -179,20 +181,24 @@ def mlp(
     dtype = float_dtype("mlp", dtype)
     rng = np.random.default_rng(rng)
 
+    activations = [Activation(function, dtype=dtype) for function in functions]
+    # what each Dense takes: gated functions hand on other numbers of features than they get
+    taken: list[Any] = [sizes[0], *(layer.width(n) for layer, n in zip(activations, sizes[1:]))]
+
     def dense(i: int, follower: Any, bias: bool = True) -> Dense:
         name, gain = init, None
         if isinstance(init, str) and init == "auto":
             name, gain = for_activation(follower)
             if name == "he_normal":  # the factor makes up for what the function before took away
                 gain = functions[i - 1].gain if i else 1.0
-        return Dense(sizes[i], sizes[i + 1], init=name, gain=gain, bias=bias, rng=rng, dtype=dtype)
+        return Dense(taken[i], sizes[i + 1], init=name, gain=gain, bias=bias, rng=rng, dtype=dtype)
 
     layers: list[Layer] = []
     for i, function in enumerate(functions):
         layers.append(dense(i, function, bias=normalization is None))
         if normalization == "batch":
             layers.append(BatchNorm(sizes[i + 1], dtype=dtype))
-        layers.append(Activation(function, dtype=dtype))
+        layers.append(activations[i])
         if dropout:
             layers.append(Dropout(dropout, rng))
     layers.append(dense(hidden, "identity"))

@@ -42,6 +42,24 @@ def test_mlp_without_hidden_layers():
     assert kinds(nn.mlp((5, 2), "relu")) == ["Dense(5, 2)"]
 
 
+def test_mlp_of_functions_that_change_the_number_of_features():
+    """`sizes` are those before the activation; the next Dense takes what it hands on."""
+    network = nn.mlp(
+        (5, 8, 6, 4, 9, 2), ["glu", "crelu", "relu", cact.get("maxout", k=3)], normalization="batch"
+    )
+    assert [kind for kind in kinds(network) if kind.startswith("Dense")] == [
+        "Dense(5, 8)", "Dense(4, 6)", "Dense(12, 4)", "Dense(4, 9)", "Dense(3, 2)",
+    ]  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    y = network.forward(x, training=True)
+    assert y.shape == (7, 2)
+    assert network.backward(y).shape == x.shape
+    for name in ("glu", "geglu", "swiglu", "reglu", "maxout", "crelu"):
+        assert nn.mlp((3, 8, 8, 2), name, dropout=0.1).forward(x[:, :3]).shape == (7, 2)
+    with pytest.raises(ValueError, match="glu: the axis must have an even length, to be halved, got 7"):
+        nn.mlp((3, 8, 7, 2), "glu")
+
+
 def test_mlp_does_not_share_learnable_parameters():
     network = nn.mlp((3, 3, 3, 3), cact.get("prelu", weight=0.1))
     first, second = (layer.params["weight"] for layer in network.activations)
