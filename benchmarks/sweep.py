@@ -5,7 +5,7 @@
     python benchmarks/sweep.py --stride 4099      # a sample of the floats: seconds a function
     python benchmarks/sweep.py --dtypes float64 --samples 20000000
     python benchmarks/sweep.py swish --params beta=0.3
-    python benchmarks/sweep.py --peers numpy,jax --stride 4099   # other libraries, those that are installed
+    python benchmarks/sweep.py --peers numpy,jax --stride 4099   # other libraries
     python benchmarks/sweep.py --table            # write docs/accuracy.md from the results
 
 The kernels are those of this tree, built (``CACT_ISA=`` chooses the instruction set).  The
@@ -292,7 +292,11 @@ def save(new: dict[str, Any]) -> None:
         print("not saved: there is a result of more inputs", file=sys.stderr)
         return
     order = cact.names()
-    entries = sorted([*kept, new], key=lambda e: (order.index(e["function"]), e["dtype"], str(e["params"])))
+
+    def place(e: dict[str, Any]) -> tuple[Any, ...]:
+        return order.index(e["function"]), e["dtype"], str(e["params"]), "has" in e, e["isa"]
+
+    entries = sorted([*kept, new], key=place)
     temporary = RESULTS.with_suffix(".tmp")
     lines = ",\n".join(json.dumps(e) for e in entries)
     temporary.write_text(f"[\n{lines}\n]\n")
@@ -385,11 +389,14 @@ def main() -> int:
     command = "python benchmarks/sweep.py " + " ".join(sys.argv[1:])
     good = True
     if args.peers:
-        from cact._idioms import IDIOMS
+        from cact._idioms import IDIOMS, installed
 
+        for peer in (peers := args.peers.split(",")):
+            if peer not in IDIOMS or not installed(peer):
+                sys.exit(f"sweep: {peer!r} is not installed, or not one of {', '.join(IDIOMS)}")
         with tempfile.TemporaryDirectory() as folder:
             library = build(folder)
-            for peer in args.peers.split(","):
+            for peer in peers:
                 for name in chosen:
                     if name in IDIOMS[peer]["forward"] or name in IDIOMS[peer]["backward"]:
                         e = peer_entry(library, peer, name, args.stride)
