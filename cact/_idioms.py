@@ -3,12 +3,11 @@
 Each idiom is a statement as `timeit` takes it, so that no wrapper's call is measured with
 it; its last expression is the result (if None: `out`).  The names it may use are those of `namespace`.
 Where several statements stand, all are timed and the fastest counts; benchmarks/sweep.py judges the
-first.  NumPy and JAX have all functions but sparsemax, entmax15, maxout and crelu, torch those that it
-provides, SciPy those that it helps with.  Rewritings that only
-an expert in the function would find (sigmoid through tanh), or that give inf or NaN for x above 44 or
-88 where the usual form does not, are not among them.  Single ufuncs get
-``out=`` as cact does; longer expressions allocate, as they do in real code.  Python floats
-are weak, so float32 stays float32 throughout.
+first.  NumPy and JAX have all functions but sparsemax, entmax15, maxout and crelu, torch those that
+it provides, SciPy those that it helps with.  Rewritings that only an expert in the function would
+find (sigmoid through tanh), or that give inf or NaN for x above 44 or 88 where the usual form does
+not, are not among them.  Single ufuncs get ``out=`` as cact does; longer expressions allocate, as
+they do in real code.  Python floats are weak, so float32 stays float32 throughout.
 """
 
 from __future__ import annotations
