@@ -5,6 +5,7 @@
     python benchmarks/sweep.py --stride 4099      # a sample of the floats: seconds a function
     python benchmarks/sweep.py --dtypes float64 --samples 20000000
     python benchmarks/sweep.py swish --params beta=0.3
+    python benchmarks/sweep.py --peers numpy,jax --stride 4099   # other libraries
     python benchmarks/sweep.py --table            # write docs/accuracy.md from the results
 
 The kernels are those of this tree, built (``CACT_ISA=`` chooses the instruction set).  The
@@ -281,14 +282,21 @@ def load() -> list[dict[str, Any]]:
 
 
 def save(new: dict[str, Any]) -> None:
-    key = ("function", "dtype", "params", "isa")
+    def key(e: dict[str, Any]) -> list[Any]:
+        isa, *_version = e["isa"].split()  # of a library
+        return [e["function"], e["dtype"], e["params"], isa]
+
     old = load()
-    kept = [e for e in old if any(e[k] != new[k] for k in key)]
+    kept = [e for e in old if key(e) != key(new)]
     if any(e["f"]["inputs"] > new["f"]["inputs"] for e in old if e not in kept):
         print("not saved: there is a result of more inputs", file=sys.stderr)
         return
     order = cact.names()
-    entries = sorted([*kept, new], key=lambda e: (order.index(e["function"]), e["dtype"], str(e["params"])))
+
+    def place(e: dict[str, Any]) -> tuple[Any, ...]:
+        return order.index(e["function"]), e["dtype"], str(e["params"]), "has" in e, e["isa"]
+
+    entries = sorted([*kept, new], key=place)
     temporary = RESULTS.with_suffix(".tmp")
     lines = ",\n".join(json.dumps(e) for e in entries)
     temporary.write_text(f"[\n{lines}\n]\n")
@@ -296,13 +304,19 @@ def save(new: dict[str, Any]) -> None:
 
 
 def peer_entry(library: ctypes.CDLL, peer: str, name: str, stride: int) -> dict[str, Any]:
-    """The same for the expression that users of another library write (cact/_idioms.py), in float32."""
+    """The same for the expression that users of another library write (cact/_idioms.py), in float32.
+
+    A kink, where the derivative is a convention, is moved to the next float.
+    """
     from cact._idioms import IDIOMS, namespace
 
     which, values = functions().index(name), constants(name, {})
     forward, backward = (IDIOMS[peer][op].get(name, ("",))[0] for op in ("forward", "backward"))
     total = [Found(max=0.0), Found(max=0.0)]
+    became_nan = [0, 0]
     for x in floats(stride):
+        at_kink = np.isin(x, np.array(cact.get(name)._record.kinks_at(), np.float32))
+        x[at_kink] = np.nextafter(x[at_kink], np.float32(np.inf))
         one = np.ones_like(x)
         results = []
         for statement in (forward, backward):
@@ -322,13 +336,16 @@ def peer_entry(library: ctypes.CDLL, peer: str, name: str, stride: int) -> dict[
         part = (Found * 2)()
         pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, *results, values)]
         library.sweep_float(which, ctypes.c_size_t(x.size), *pointers, part)
-        for sum_, p in zip(total, part):
+        for k, (sum_, p, y) in enumerate(zip(total, part, results)):
             for key in ("n", "wrong", "above", "not_nan"):
                 setattr(sum_, key, getattr(sum_, key) + getattr(p, key))
             if p.max > sum_.max:
                 sum_.max, sum_.worst = p.max, p.worst
+            became_nan[k] += int(np.count_nonzero(np.isnan(y) & np.isfinite(x)))
     command = f"python benchmarks/sweep.py --peers {peer} --stride {stride}"
     e = entry(name, "float32", total, {}, about(command), 0)
+    for part, count in zip(("f", "grad"), became_nan):
+        e[part]["became_nan"] = count  # of the numbers; the rest of nan_wrong are NaN that did not stay
     version = importlib.import_module(peer).__version__
     return {**e, "isa": f"{peer} {version}", "has": [bool(forward), bool(backward)]}
 
@@ -351,7 +368,12 @@ def main() -> int:
     parser.add_argument("--stride", type=int, default=1, help="float32: take every so many-th")
     parser.add_argument("--samples", type=int, default=12_000_000, help="float64: inputs a function")
     parser.add_argument("--params", nargs="*", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--peers", default="", help="measure these libraries instead: numpy,scipy,torch")
+    parser.add_argument(
+        "--peers",
+        default="",
+        metavar="numpy,scipy,torch,jax",
+        help="measure these libraries instead, float32",
+    )
     parser.add_argument("--no-save", action="store_true", help="leave docs/accuracy.json alone")
     parser.add_argument("--table", action="store_true", help="write docs/accuracy.md and stop")
     args = parser.parse_args()
@@ -367,11 +389,14 @@ def main() -> int:
     command = "python benchmarks/sweep.py " + " ".join(sys.argv[1:])
     good = True
     if args.peers:
-        from cact._idioms import IDIOMS
+        from cact._idioms import IDIOMS, installed
 
+        for peer in (peers := args.peers.split(",")):
+            if peer not in IDIOMS or not installed(peer):
+                sys.exit(f"sweep: {peer!r} is not installed, or not one of {', '.join(IDIOMS)}")
         with tempfile.TemporaryDirectory() as folder:
             library = build(folder)
-            for peer in args.peers.split(","):
+            for peer in peers:
                 for name in chosen:
                     if name in IDIOMS[peer]["forward"] or name in IDIOMS[peer]["backward"]:
                         e = peer_entry(library, peer, name, args.stride)

@@ -1,4 +1,4 @@
-"""``cact bench``: each function and derivative against idiomatic NumPy, SciPy and torch.
+"""``cact bench``: each function and derivative against idiomatic NumPy, SciPy, torch and JAX.
 
 What is timed are whole calls through the public Python API, inputs drawn from
 normal(0, 2).  A *cell* is one function, operation, dtype and number of elements.  Its
@@ -33,7 +33,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import numpy as np
 
 from ._backend import info
-from ._idioms import IDIOMS, LIMIT, PEERS, cact_statement, functions, installed, namespace
+from ._idioms import COMMON, IDIOMS, LIMIT, PEERS, ROWS, cact_statement, functions, installed, namespace
 from ._lookup import get
 
 __all__ = ["Cell", "Plan", "environment", "geometric_mean", "main", "measure", "plot", "report", "to_json"]
@@ -41,16 +41,16 @@ __all__ = ["Cell", "Plan", "environment", "geometric_mean", "main", "measure", "
 OPERATIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
 SIZES = (64, 4096, 65536, 1 << 20, 1 << 24)
-COLUMNS = 128  # of softmax's rows
+COLUMNS = 128  # of the rows of softmax and its kin
 _T = TypeVar("_T")
-_TITLES = {"numpy": "NumPy", "scipy": "SciPy", "torch": "torch"}
+_TITLES = {"numpy": "NumPy", "scipy": "SciPy", "torch": "torch", "jax": "JAX"}
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to measure, and for how long."""
 
-    functions: Sequence[str] = field(default_factory=functions)
+    functions: Sequence[str] = COMMON
     operations: Sequence[str] = OPERATIONS
     dtypes: Sequence[str] = DTYPES
     sizes: Sequence[int] = SIZES
@@ -73,7 +73,7 @@ class Cell:
     Attributes
     ----------
     n : int
-        Elements asked for; `shape` is what was measured (softmax: rows).
+        Elements asked for; `shape` is what was measured (`ROWS`: rows).
     times : dict
         ``{contender: {statement: ns per element}}``; contenders are "cact", "limit" and
         the peers.
@@ -115,14 +115,14 @@ def measure(plan: Plan) -> Iterator[Cell]:
     random = np.random.default_rng(0)
     for dtype in plan.dtypes:
         for n in plan.sizes:
-            x, dy = (_normal(random, n, dtype) for _ in range(2))
+            x, dy = (_normal(random, max(n, 2), dtype) for _ in range(2))
             out = np.zeros_like(x)
-            columns = min(n, COLUMNS)
-            rows = [a[: n - n % columns].reshape(-1, columns) for a in (x, dy, out)]
-            flat_names = namespace(x, dy, out, plan.peers)
+            columns = min(x.size & ~1, COLUMNS)  # even, for the halves of the gated functions
+            rows = [a[: x.size - x.size % columns].reshape(-1, columns) for a in (x, dy, out)]
+            flat_names = namespace(x[:n], dy[:n], out[:n], plan.peers)
             row_names = namespace(rows[0], rows[1], rows[2], plan.peers)
             for function in plan.functions:
-                names = row_names if function == "softmax" else flat_names
+                names = row_names if function in ROWS else flat_names
                 for operation in plan.operations:
                     times, failed, rounds = _measure_cell(plan, function, operation, names)
                     shape = names["x"].shape
@@ -150,14 +150,14 @@ def _measure_cell(
     with np.errstate(all="ignore"):
         for contender, statement in statements:
             if plan.allocate and contender != "limit":
-                statement = re.sub(r", out=out\b", "", statement)
+                statement = re.sub(r", out=(half_)?out\b", "", statement)
                 if re.search(r"\bout\b", statement):
                     continue  # it has no allocating form
             timer = Timer(statement, globals=names)
             try:
                 timer.timeit(1)
             except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
-                if contender != "torch":  # its operators come and go between versions
+                if contender not in ("torch", "jax"):  # their functions come and go between versions
                     raise
                 failed[statement] = " ".join(str(error).split())[:200]
                 continue
@@ -434,6 +434,10 @@ def _one_of(allowed: Sequence[str], what: str) -> Callable[[str], str]:
     return parse
 
 
+def _functions(text: str) -> list[str]:
+    return functions() if text == "all" else _list_of(_function)(text)
+
+
 def _function(text: str) -> str:
     try:
         return _one_of(functions(), "NumPy idiom of")(get(text).name)
@@ -474,13 +478,19 @@ def _picture(text: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cact bench",
-        description="Time each activation and derivative against idiomatic NumPy (SciPy, torch): "
+        description="Time each activation and derivative against idiomatic NumPy (SciPy, torch, JAX): "
         "interleaved, as ratios; above 1 cact is faster.",
     )
     add = parser.add_argument
-    names, operations = _list_of(_function), _list_of(_one_of(OPERATIONS, "operation"))
+    operations = _list_of(_one_of(OPERATIONS, "operation"))
     dtypes, peers = _list_of(_one_of(DTYPES, "dtype")), _list_of(_one_of(PEERS, "peer"))
-    add("--functions", type=names, default=functions(), metavar="NAMES", help="default: all with an idiom")
+    add(
+        "--functions",
+        type=_functions,
+        default=COMMON,
+        metavar="NAMES",
+        help=f"all: every one with a NumPy idiom; default: the {len(COMMON)} in most use",
+    )
     add("--ops", type=operations, default=OPERATIONS, metavar=",".join(OPERATIONS), help="default: both")
     add("--dtypes", type=dtypes, default=DTYPES, metavar=",".join(DTYPES), help="default: both")
     add("--sizes", type=_list_of(_elements), metavar="64,4K,16M", help="elements; K = 1024, M = 1024K")
@@ -562,7 +572,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         print(f"cact bench: {error}", file=sys.stderr)
         return 2
-    # Before SciPy or torch load: a pinned BLAS kernel must not decide a comparison
+    # Before SciPy, torch or JAX load: a pinned BLAS kernel must not decide a comparison
     cleared = sorted(v for v in os.environ if v.startswith("OPENBLAS_"))
     for variable in cleared:
         del os.environ[variable]

@@ -23,6 +23,12 @@ CASES = [
     for i, statement in enumerate(statements)
 ]
 
+# Errors of the peers' own in float64, relative to the largest result
+INEXACT = {
+    ("torch", "backward", "hardsigmoid"): 6e-8,  # its 1/6 is float32's
+    ("jax", "backward", "telu"): 1e-13,  # x e^x (1 - tanh^2) of a tanh some ULP off
+}
+
 
 def evaluate(statement: str, names: dict[str, Any]) -> Any:
     """The value of the statement's last expression."""
@@ -39,7 +45,7 @@ def inputs(function: str, dtype: str, peer: str) -> dict[str, Any]:
     random = np.random.default_rng(1)
     x = np.clip(random.normal(0, 2, 1280), -8, 8).astype(dtype)
     dy = random.normal(0, 2, x.size).astype(dtype)
-    if function == "softmax":
+    if function in _idioms.ROWS:
         x, dy = x.reshape(10, 128), dy.reshape(10, 128)
     return _idioms.namespace(x, dy, np.full_like(x, np.nan), (peer,))
 
@@ -63,7 +69,7 @@ def test_idiom_agrees_with_cact(peer: str, operation: str, function: str, statem
         # The idioms cancel where 1 + tanh or 1 + erf does: absolute error, of the size of eps.
         # prelu's dweight is a sum over all elements, so its error grows with them.
         scale = np.abs(b).max()
-        limit = 64 * np.finfo(dtype).eps * scale
+        limit = max(64 * np.finfo(dtype).eps, INEXACT.get((peer, operation, function), 0)) * scale
         np.testing.assert_allclose(a, b, rtol=0, atol=limit)
 
 
@@ -73,6 +79,7 @@ def test_every_idiom_names_a_function_of_cact() -> None:
             assert set(by_function) <= set(cact.names())
     numpy = _idioms.IDIOMS["numpy"]
     assert list(numpy["forward"]) == list(numpy["backward"]) == _idioms.functions()
+    assert set(_idioms.COMMON) <= set(_idioms.functions())
 
 
 def test_erf_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,11 +168,14 @@ def test_report_names_what_failed() -> None:
     assert "not measured: aten.f(tx): no such operator" in bench.report([failed], ABOUT, ["numpy"])
 
 
-def test_a_broken_statement_is_reported_for_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("peer", ["torch", "jax"])
+def test_a_broken_statement_is_reported_for_torch_and_jax_alone(
+    peer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x = np.ones(4)
     names = _idioms.namespace(x, x, x.copy(), ("numpy",))
-    plan = bench.Plan(rounds=1, peers=("torch",))
-    broken = {p: {"forward": {"relu": ("np.no_such(x)",)}} for p in ("numpy", "torch")}
+    plan = bench.Plan(rounds=1, peers=(peer,))
+    broken = {p: {"forward": {"relu": ("np.no_such(x)",)}} for p in ("numpy", peer)}
     monkeypatch.setattr(bench, "IDIOMS", broken)
     times, failed, rounds = bench._measure_cell(plan, "relu", "forward", names)
     assert set(times) == {"cact", "limit"}
@@ -186,7 +196,7 @@ def test_a_broken_statement_is_reported_for_torch_alone(monkeypatch: pytest.Monk
         ("--sizes 4X", "'4X' is no number of elements"),
         ("--sizes 0", "'0' is no number of elements"),
         ("--sizes -1", "--sizes"),
-        ("--peers jax", "no peer 'jax'"),
+        ("--peers tensorflow", "no peer 'tensorflow'"),
         ("--rounds 0", "must be an integer from 1"),
         ("--json nowhere/a.json", "cannot write 'nowhere/a.json'"),
         ("--json .", "cannot write '.'"),
@@ -233,7 +243,7 @@ def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert content["environment"]["environment_cleared"] == ["OPENBLAS_CORETYPE"]
     cells = content["cells"]
     assert {(c["function"], c["operation"], c["dtype"]) for c in cells} == {
-        (f, o, d) for f in _idioms.functions() for o in bench.OPERATIONS for d in bench.DTYPES
+        (f, o, d) for f in _idioms.COMMON for o in bench.OPERATIONS for d in bench.DTYPES
     }
     for c in cells:
         assert c["rounds"] == 2
@@ -247,16 +257,33 @@ def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert f"of {len(cells)} cells below 1.0" in out
 
 
+@pytest.mark.parametrize(("n", "shape"), [(1, [1, 2]), (63, [1, 62]), (300, [2, 128])])
+def test_rows_are_even(n: int, shape: list[int], tmp_path: Any) -> None:
+    """For the halves of the gated functions."""
+    path = tmp_path / "bench.json"
+    options = f"--functions glu,relu,softmax --dtypes float32 --peers numpy --rounds 1 --sizes {n}"
+    assert bench.main([*options.split(), "--json", str(path)]) == 0
+    for c in json.loads(path.read_text())["cells"]:
+        assert c["shape"] == ([n] if c["function"] == "relu" else shape)
+
+
+def test_all_functions() -> None:
+    parse = bench._parser().parse_args
+    assert parse(["--functions", "all"]).functions == _idioms.functions()
+    assert tuple(parse([]).functions) == _idioms.COMMON
+
+
 def test_alloc_lets_cact_allocate(tmp_path: Any) -> None:
     path = tmp_path / "bench.json"
-    options = "--functions tanh,identity --ops forward --dtypes float32 --peers numpy"
+    options = "--functions tanh,identity,glu --ops forward --dtypes float32 --peers numpy"
     options += " --sizes 64 --rounds 1 --alloc"
     assert bench.main([*options.split(), "--json", str(path)]) == 0
-    tanh, identity = json.loads(path.read_text())["cells"]
+    tanh, identity, glu = json.loads(path.read_text())["cells"]
     assert list(tanh["times"]["cact"]) == ["cact.tanh(x)"]
     assert list(tanh["times"]["numpy"]) == ["np.tanh(x)"]
     assert list(tanh["times"]["limit"]) == [_idioms.LIMIT["forward"]]
     assert list(identity["times"]["numpy"]) == ["np.positive(x)"]
+    assert list(glu["times"]["cact"]) == ["cact.glu(x)"]
 
 
 def test_interrupt_reports_what_was_measured(

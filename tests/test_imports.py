@@ -107,7 +107,18 @@ def test_import_is_light(backend: str) -> None:
     )
     loaded = json.loads(run(code, CACT_BACKEND=backend))
     assert "cact._activation" in loaded
-    heavy = {"sklearn", "scipy", "matplotlib", "pandas", "torch", "joblib", "tqdm", "mpmath", "concurrent"}
+    heavy = {
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "pandas",
+        "torch",
+        "jax",
+        "joblib",
+        "tqdm",
+        "mpmath",
+        "concurrent",
+    }
     assert not heavy & {m.split(".")[0] for m in loaded}
     own = {m for m in loaded if m.startswith("cact.")}
     upper = {"nn", "diagnose", "_compare", "compare", "plots", "cli", "bench", "kernels", "sklearn"}
