@@ -144,3 +144,23 @@ def _both(e: dict[str, Any] | None) -> str:
         marks = ("\\*" if p["nan_wrong"] > numbers else "") + (" NaN" if numbers else "")
         parts.append(_ulp(p["max_ulp"]) + marks if there else "-")
     return ", ".join(parts)
+
+
+def comment(source: str, entries: Iterable[dict[str, Any]]) -> str:
+    """The text of an act/<name>.h, the last lines of its first comment being the results of the sweep."""
+    found = {e["dtype"]: e for e in entries if "has" not in e and not e["params"]}
+    head, rest = source.split(" */", 1)
+    head = head.split("\n * Measured")[0]
+    lines = [_measured(dtype, found[dtype]) for dtype in ("float32", "float64") if dtype in found]
+    if lines:
+        head += "\n * Measured in ULP, " + ";\n *    ".join(lines) + "."
+    return f"{head} */{rest}"
+
+
+def _measured(dtype: str, e: dict[str, Any]) -> str:
+    count = e["f"]["inputs"]
+    parts = [
+        f"{what} {_ulp(e[part]['max_ulp'])}" + (f" at {_worst(e, part)}" if e[part]["max_ulp"] else "")
+        for what, part in (("f", "f"), ("f'", "grad"))
+    ]
+    return f"{'all' if count > 4e9 else f'{count / 1e6:.0f} M'} {dtype}: {', '.join(parts)}"

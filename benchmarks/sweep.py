@@ -5,8 +5,9 @@
     python benchmarks/sweep.py --stride 4099      # a sample of the floats: seconds a function
     python benchmarks/sweep.py --dtypes float64 --samples 20000000
     python benchmarks/sweep.py swish --params beta=0.3
+    python benchmarks/sweep.py --other-params --dtypes float32 --stride 41   # 10^8 floats for each of OTHER
     python benchmarks/sweep.py --peers numpy,jax --stride 4099   # other libraries
-    python benchmarks/sweep.py --table            # write docs/accuracy.md from the results
+    python benchmarks/sweep.py --table            # write docs/accuracy.md, and the comments of src_c/act/*.h, from the results
 
 The kernels are those of this tree, built (``CACT_ISA=`` chooses the instruction set).  The
 reference (benchmarks/reference.h) is the textbook formula on the C library, compiled here: double
@@ -45,9 +46,31 @@ import cact
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "docs/accuracy.json"
 PAGE = HERE.parent / "docs/accuracy.md"
+ACTIVATIONS = HERE.parent / "src_c/act"
 BLOCK = 1 << 20
 #: ULP of f and of f' that may not be exceeded.
 BOUNDS = {"float32": (1.0, 1.0), "float64": (1.0, 2.0)}
+
+#: Parameters other than the defaults: usual, of the other sign, large and small.
+OTHER: dict[str, tuple[tuple[float, ...], ...]] = {
+    "leaky_relu": ((0.2,), (-1.7,), (1e-20,)),
+    "prelu": ((0.0013,), (-0.5,), (1e20,)),
+    "rrelu": ((0.1, 0.3), (-0.7, 2.9)),
+    "thresholded_relu": ((0.1, -20), (-1, 3)),
+    "elu": ((0.3,), (7.7,), (1e-20,)),
+    "celu": ((0.3,), (7.7,), (1e-20,)),
+    "softplus": ((0.3,), (7.7,), (100,), (1e-20,)),
+    "hardtanh": ((-0.1, 0.7), (0, 1)),
+    "hardsigmoid": ((0.2, 0.5), (0.3, 0.1), (2, -0.3)),
+    "hardshrink": ((0.1,), (0,), (3,)),
+    "softshrink": ((0.1,), (0,), (3,)),
+    "squareplus": ((0.3,), (1,), (1e-10,)),
+    "swish": ((0.3,), (1.702,), (-7.7,), (1e-20,)),
+    "star_relu": ((1.3, 0.1), (-0.7, 0.3)),
+    "snake": ((0.3,), (7.7,), (-50,), (1e-20,)),
+    "xielu": ((0.3, 1.7, 0.5), (0.3, 0.4, -0.7)),
+    "acon_c": ((1.2, -0.3, 0.7), (0.3, 0.1, 5), (0, 1.3, 2)),
+}
 
 
 class Found(ctypes.Structure):
@@ -368,6 +391,7 @@ def main() -> int:
     parser.add_argument("--stride", type=int, default=1, help="float32: take every so many-th")
     parser.add_argument("--samples", type=int, default=12_000_000, help="float64: inputs a function")
     parser.add_argument("--params", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--other-params", action="store_true", help="those of the table OTHER")
     parser.add_argument(
         "--peers",
         default="",
@@ -375,16 +399,21 @@ def main() -> int:
         help="measure these libraries instead, float32",
     )
     parser.add_argument("--no-save", action="store_true", help="leave docs/accuracy.json alone")
-    parser.add_argument("--table", action="store_true", help="write docs/accuracy.md and stop")
+    parser.add_argument("--table", action="store_true", help="write docs/accuracy.md and the comments of src_c/act, and stop")
     args = parser.parse_args()
     if args.table:
         import accuracy_page
 
         PAGE.write_text(accuracy_page.page(load()))
+        for name in functions():
+            path = ACTIVATIONS / f"{name}.h"
+            text = path.read_text()
+            if text != (new := accuracy_page.comment(text, [e for e in load() if e["function"] == name])):
+                path.write_text(new)
         return 0
     if cact.info()["backend"] != "c":
         sys.exit(f"sweep: the C kernels are not in use ({cact.info()['why_not_c']})")
-    params = {k: float(v) for k, v in (p.split("=") for p in args.params)}
+    given = {k: float(v) for k, v in (p.split("=") for p in args.params)}
     chosen = [cact.get(n).name for n in args.functions] or [n for n in functions() if n in cact.names()]
     command = "python benchmarks/sweep.py " + " ".join(sys.argv[1:])
     good = True
@@ -406,7 +435,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         library = build(folder)
         for name in chosen:
-            for dtype in args.dtypes.split(","):
+            sets = [dict(zip(cact.get(name)._record.defaults, values)) for values in OTHER.get(name, ())]
+            if not args.other_params:
+                sets = [given]
+            for params, dtype in itertools.product(sets, args.dtypes.split(",")):
                 start = time.perf_counter()
                 if dtype == "float32":
                     blocks, count = floats(args.stride), math.ceil((1 << 32) / (BLOCK * args.stride))

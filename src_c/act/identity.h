@@ -1,4 +1,6 @@
-/* identity(x) = x */
+/* identity(x) = x
+ * Measured in ULP, all float32: f 0, f' 0;
+ *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
 ACTIVATION(identity)
 {

@@ -1,4 +1,6 @@
-/* relu2(x) = max(x, 0)^2;  f' = 2 max(x, 0)                           So et al. 2021, arXiv:2109.08668 */
+/* relu2(x) = max(x, 0)^2;  f' = 2 max(x, 0)                           So et al. 2021, arXiv:2109.08668
+ * Measured in ULP, all float32: f 0.5 at 2.64697796e-23, f' 0;
+ *    12 M float64: f 0.5 at 10, f' 0. */
 #ifdef BODIES
 ACTIVATION(relu2)
 {

@@ -1,4 +1,6 @@
-/* relu6(x) = min(max(x, 0), 6);  f'(0) = f'(6) = 0 */
+/* relu6(x) = min(max(x, 0), 6);  f'(0) = f'(6) = 0
+ * Measured in ULP, all float32: f 0, f' 0;
+ *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
 ACTIVATION(relu6)
 {

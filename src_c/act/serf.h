@@ -2,7 +2,9 @@
  * With E = e^-|x| and L = max(x, 0) + log(1 + E):
  *     f = x erf(L),  f' = erf(L) + x s(x) (2/sqrt(pi)) e^(-L^2),  s(x) = (1 or E)/(1 + E) = sigmoid.
  * x is clamped at 7, where f is x and f' is 1 to the last bit.
- * f' crosses zero at -1.1930599689281879662. */
+ * f' crosses zero at -1.1930599689281879662.
+ * Measured in ULP, all float32: f 0.5035 at -16.9818172, f' 0.5057 at -1.09688926;
+ *    12 M float64: f 0.7652 at -715.626718, f' 1.209 at -1.0318354. */
 #ifdef BODIES
 ACTIVATION(serf)
 {

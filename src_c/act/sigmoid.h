@@ -1,6 +1,8 @@
 /* sigmoid(x) = 1/(1 + e^-x);  f' = s(x) s(-x)
  * Both from s(-|x|), which is 1 - s(|x|) without cancellation.
- * s(-|x|) leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64). */
+ * s(-|x|) leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64).
+ * Measured in ULP, all float32: f 0.5027 at -25.9931583, f' 0.5026 at 30.8451195;
+ *    12 M float64: f 0.7834 at -708.786803, f' 0.798 at 708.747506. */
 #ifdef BODIES
 ACTIVATION(sigmoid)
 {

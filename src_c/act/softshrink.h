@@ -1,5 +1,7 @@
 /* softshrink(x) = sign(x) max(|x| - lambd, 0);  f'(+-lambd) = 0
- * In float32 the difference is a float's where lambd is a float, else a double's. */
+ * In float32 the difference is a float's where lambd is a float, else a double's.
+ * Measured in ULP, all float32: f 0.5 at 8388609, f' 0;
+ *    12 M float64: f 0.5 at 7.13922233e+15, f' 0. */
 #ifdef BODIES
 ACTIVATION(softshrink)
 {

@@ -1,4 +1,6 @@
-/* sparse_sigmoid(x) = min(max((x + 1)/2, 0), 1);  f'(+-1) = 0 */
+/* sparse_sigmoid(x) = min(max((x + 1)/2, 0), 1);  f'(+-1) = 0
+ * Measured in ULP, all float32: f 0.5 at 5.96046448e-08, f' 0;
+ *    12 M float64: f 0.5 at 0.301460485, f' 0. */
 #ifdef BODIES
 ACTIVATION(sparse_sigmoid)
 {

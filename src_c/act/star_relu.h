@@ -2,7 +2,9 @@
  * Yu et al. 2022, arXiv:2210.13452
  * In float32 the square is exact in double, and one fma rounds the rest.  In float64 s x x is four
  * doubles that are added exactly, because at the root sqrt(-b/s) the first two cancel; where b is
- * large it is a quarter of f that is computed, so that only f itself overflows.  0 times inf is 0. */
+ * large it is a quarter of f that is computed, so that only f itself overflows.  0 times inf is 0.
+ * Measured in ULP, all float32: f 0.5 at 200704000, f' 0.5104 at 1.27348141e-38;
+ *    12 M float64: f 0.5 at 0.374055474, f' 1 at 2.22507386e-308. */
 #ifdef BODIES
 ACTIVATION(star_relu)
 {

@@ -6,7 +6,9 @@
  * Left of 0 f and f' cross zero, by default at -2.4324842769314479351 and -0.98082925301172614434;
  * right of 0 where beta < 0.  What cancels is fine, so that float32 keeps its accuracy beside all
  * of them; float64 does beside the default ones, by their series, and right of 0 to 2^-105 of the
- * terms; elsewhere the error beside a root is an absolute one, 2^-58 of the terms. */
+ * terms; elsewhere the error beside a root is an absolute one, 2^-58 of the terms.
+ * Measured in ULP, all float32: f 0.5 at 2.8466356e+16, f' 0.5 at 10485755;
+ *    12 M float64: f 0.5642 at -0.325392132, f' 0.6024 at -0.889462118. */
 #ifdef BODIES
 ACTIVATION(xielu)
 {

@@ -20,6 +20,7 @@ from mpmath import mp, mpf
 import cact
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import accuracy_page
 import sweep
 
 STRIDE = 4099  # odd, so that all low bits occur
@@ -34,6 +35,18 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 def test_the_reference_knows_every_function() -> None:
     assert set(sweep.functions()) == set(ELEMENTWISE)
+
+
+@pytest.mark.parametrize("name", sweep.functions())
+def test_the_comments_say_what_was_measured(name: str) -> None:
+    source = (sweep.ACTIVATIONS / f"{name}.h").read_text()
+    entries = [e for e in sweep.load() if e["function"] == name]
+    assert source == accuracy_page.comment(source, entries)
+    assert "Measured in ULP" in source
+    for e in entries:
+        if "has" not in e:
+            assert sweep.within(e), e
+            assert e["dtype"] != "float32" or e["f"]["inputs"] >= (1e8 if e["params"] else 4.2e9), e
 
 
 def reference(library: ctypes.CDLL, name: str, x: np.ndarray) -> np.ndarray:
@@ -63,10 +76,12 @@ def test_the_reference_is_the_documented_formula(library: ctypes.CDLL, name: str
             assert error < 2**-5, f"{name}, {['f', 'grad'][part]} at {point!r}: {error} ULP of float64"
 
 
-def blocks(name: str, dtype: Any) -> Iterator[np.ndarray]:
+def blocks(
+    name: str, dtype: Any, params: dict[str, float] | None = None, stride: int = STRIDE
+) -> Iterator[np.ndarray]:
     if dtype == np.float32:
-        yield from sweep.floats(STRIDE)
-        yield np.concatenate([sweep.steps(t, np.float32, 1 << 12) for t in sweep.interesting(name)])
+        yield from sweep.floats(stride)
+        yield np.concatenate([sweep.steps(t, np.float32, 1 << 12) for t in sweep.interesting(name, params)])
     else:
         yield from sweep.doubles(name, 200_000)
 
@@ -86,3 +101,20 @@ def test_bounds(library: ctypes.CDLL, name: str, dtype: Any, engine: str) -> Non
         assert part.n > 190_000
         assert part.max <= bound, where
         assert not part.not_nan, where
+
+
+@pytest.mark.skipif(
+    not COMPILED, reason="no compiled kernels: tests/accuracy/test_accuracy.py has the fallback"
+)
+@pytest.mark.parametrize("name", sweep.OTHER)
+def test_bounds_of_other_parameters(library: ctypes.CDLL, name: str, engine: str) -> None:
+    """float32: 1 ULP."""
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    for values in sweep.OTHER[name]:
+        params = dict(zip(cact.get(name)._record.defaults, values))
+        found = sweep.judge(library, name, blocks(name, np.float32, params, 40_009), params)
+        for what, part in zip(("f", "grad"), found):
+            assert part.n > 100_000
+            assert part.max <= 1, f"{name} {params} {what} on {engine}: {float(part.worst).hex()}"
+            assert not part.not_nan, (name, params, what)
