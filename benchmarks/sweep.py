@@ -7,7 +7,7 @@
     python benchmarks/sweep.py swish --params beta=0.3
     python benchmarks/sweep.py --other-params --dtypes float32 --stride 41   # 10^8 floats for each of OTHER
     python benchmarks/sweep.py --peers numpy,jax --stride 4099   # other libraries
-    python benchmarks/sweep.py --table            # write docs/accuracy.md, and the comments of src_c/act/*.h, from the results
+    python benchmarks/sweep.py --table            # write docs/accuracy.md and the comments of src_c/act
 
 The kernels are those of this tree, built (``CACT_ISA=`` chooses the instruction set).  The
 reference (benchmarks/reference.h) is the textbook formula on the C library, compiled here: double
@@ -399,7 +399,9 @@ def main() -> int:
         help="measure these libraries instead, float32",
     )
     parser.add_argument("--no-save", action="store_true", help="leave docs/accuracy.json alone")
-    parser.add_argument("--table", action="store_true", help="write docs/accuracy.md and the comments of src_c/act, and stop")
+    parser.add_argument(
+        "--table", action="store_true", help="write docs/accuracy.md and the comments of src_c/act, and stop"
+    )
     args = parser.parse_args()
     if args.table:
         import accuracy_page

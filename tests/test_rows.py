@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED, DTYPES, ROWS
+from conftest import DTYPES, ROWS
 from mpmath import mp, mpf
 
 import cact
