@@ -306,8 +306,6 @@ INLINE num log1p_far(num t)
     return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
 }
 
-#define CHUNK 256 /* elements of a row worked on at a time, in a buffer on the stack */
-
 #define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
 
 /* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
