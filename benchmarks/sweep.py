@@ -2,7 +2,7 @@
 
     python benchmarks/sweep.py                    # all functions, f and f': hours
     python benchmarks/sweep.py gelu silu          # two of them: minutes
-    python benchmarks/sweep.py --stride 4099      # a sample of the floats: seconds a function
+    python benchmarks/sweep.py --dtypes float32 --stride 4099   # a sample of the floats: seconds
     python benchmarks/sweep.py --dtypes float64 --samples 20000000
     python benchmarks/sweep.py swish --params beta=0.3
     python benchmarks/sweep.py --other-params --dtypes float32 --stride 41   # 10^8 floats for each of OTHER
@@ -416,7 +416,12 @@ def main() -> int:
     if cact.info()["backend"] != "c":
         sys.exit(f"sweep: the C kernels are not in use ({cact.info()['why_not_c']})")
     given = {k: float(v) for k, v in (p.split("=") for p in args.params)}
-    chosen = [cact.get(n).name for n in args.functions] or [n for n in functions() if n in cact.names()]
+    try:
+        chosen = [cact.get(n).name for n in args.functions] or [n for n in functions() if n in cact.names()]
+    except ValueError as error:
+        sys.exit(f"sweep: {error}")
+    if strange := [n for n in chosen if n not in functions()]:
+        sys.exit(f"sweep: the reference has elementwise functions only, not {', '.join(strange)}")
     command = "python benchmarks/sweep.py " + " ".join(sys.argv[1:])
     good = True
     if args.peers:

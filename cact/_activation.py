@@ -560,10 +560,21 @@ def _docstring(record: Record) -> str:
     )
     if record.randomized:
         parameters += "\ntraining : bool, default False\nrandom_state : None, int, SeedSequence or Generator"
+    notes = ""
+    if not record.elementwise:
+        parameters += "\naxis : int, default -1"
+    if record.row_backward is not None:
+        notes = "Along `axis`; backward(dy, y) takes the output.\n\n"
+    elif record.gate:
+        notes = (
+            "a is the first half of x along `axis`, b the second. Two arrays of one shape are f(gate, value):"
+            f"\nvalue*{record.gate}(gate), gate first.\n\n"
+        )
     learnable = "".join(f", {key}={record.defaults[key]}" for key in record.learnable)
     return (
         f"{record.name}(x{learnable}, out=None, **kwargs)\n\n    {record.formula}\n\n"
         + (f"Parameters\n----------\nx : array_like{parameters}\n\n" if parameters else "")
+        + notes
         + (f"Source: {record.reference}.\n\n" if record.reference else "")
         + "See `cact.Activation` for grad, backward, value_and_grad and the keywords."
     )

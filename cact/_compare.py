@@ -112,8 +112,8 @@ def _configuration(spec: Any) -> Configuration:
         spec, normalization = spec.rpartition("+")[0], "batch"
     f = get(spec)
     if not f._record.elementwise:
-        how = "works on whole rows" if isinstance(f, RowActivation) else "has another number of outputs"
-        raise ValueError(f"compare: {f.name} {how}; hidden layers need an elementwise function")
+        how = "works on whole rows" if isinstance(f, RowActivation) else "changes the width of its layer"
+        raise ValueError(f"compare: {f.name} {how}; only elementwise functions are compared")
     return Configuration(f, normalization)
 
 

@@ -189,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         "--activations",
         metavar="A,B,...",
         help="names from `cact list`; with +bn behind it, with batch normalisation"
-        "; or all (default: the usual ones, and sigmoid+bn)",
+        "; or all: every elementwise one (default: the usual ones, and sigmoid+bn)",
     )
     add(
         "--depths",

@@ -115,8 +115,8 @@ INLINE mask is_above(double x, double least) { return is_negative(least - x); } 
 /* ------------------------------------------------------------------ silu of b x */
 #define MOST (sizeof(real) == 4 ? FLT_MAX : DBL_MAX)
 
-/* Beyond |v| = REACH, x e^-|v| is 0 in the result's type for every finite x. */
-#define REACH (sizeof(real) == 4 ? 300.0 : FARTHEST)
+/* Beyond |v| = REACH, x e^-|v| is 0 for every finite x, and so it is times a parameter. */
+#define REACH FARTHEST
 
 /* From |v| = LAST on x^2 e^-|v| is 0, too (float64: for |x| < 1e162, beyond which b would be < 1e-159). */
 #define LAST (0.999 * REACH)

@@ -50,16 +50,6 @@ INLINE void add_wide(wide *hi, wide *lo, wide a, wide low)
     *hi = t;
 }
 
-INLINE void lanes_add(lanes *s, const real *x)
-{
-    EACH
-#if CACT_REAL == 32
-        s->hi[k] += wide_at(x + k * WIDE);
-#else
-        add_wide(&s->hi[k], &s->lo[k], wide_at(x + k * WIDE), NOTHING);
-#endif
-}
-
 /* A block of doubles and, if not 0, what their roundings lost. */
 INLINE void lanes_add_wide(lanes *s, const double *a, const double *low)
 {
@@ -178,15 +168,30 @@ static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, doubl
     }
 }
 
+/* The sum of a row and what its roundings lost; nothing is lost of a sum that is not finite. */
+static __attribute__((noinline)) fine total_fine(const real *y, size_t n, const real *last)
+{
+    lanes s = {{{0}}, {{0}}};
+    for (size_t i = 0; i < n; i += LANES) {
+        const real *block = i + LANES <= n ? y + i : last;
+        EACH add_wide(&s.hi[k], &s.lo[k], wide_at(block + k * WIDE), NOTHING);
+    }
+    return lanes_total_fine(&s);
+}
+
+#if CACT_REAL == 64
+#define total total_fine
+#else
 static __attribute__((noinline)) num total(const real *y, size_t n, const real *last)
 {
     lanes s = {{{0}}, {{0}}};
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        lanes_add(&s, y + i);
-    if (n % LANES)
-        lanes_add(&s, last);
+    for (size_t i = 0; i < n; i += LANES) {
+        const real *block = i + LANES <= n ? y + i : last;
+        EACH s.hi[k] += wide_at(block + k * WIDE);
+    }
     return lanes_total(&s);
 }
+#endif
 
 static void softmax_signed(size_t n, const real *x, double sign, real *y)
 {
@@ -386,10 +391,12 @@ static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
 }
 
 /* dx = dy - e^y sum(dy).  Measured: 0.94 ULP.  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop
- * has it (2^-44, 2^-58), and computed again: rare, but what is left of the class that a net is sure of. */
+ * has it (2^-44, 2^-58), and computed again: rare, but what is left of the class that a net is sure of.
+ * To 2^-99 of dy: where dx is but the rounding of y (below 2^-47 of dy), float64 loses more than 4 ULP. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
 
-static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, num s, const real *y, real *dx)
+static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, fine s, const real *y,
+                                                                real *dx)
 {
     for (size_t i = 0; i < n; i++) {
         if (!(abs_(dx[i]) < abs_(dy[i]) * CLOSE && abs_(y[i]) < 1400))
@@ -397,18 +404,15 @@ static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const 
         int k;
         const fine e = exp_twice(y[i], &k);
         const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
-#if CACT_REAL == 32
-        const fine share = fine_scale(fine_times(fine_scale(e, first), s), second);
-#else
         const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
-#endif
         const fine d = fine_sum(dy[i], -share.hi);
         dx[i] = (real)(d.hi + (d.lo - share.lo));
     }
 }
 
-static __attribute__((noinline)) void minus_share(size_t n, const real *dy, num s, const real *y, real *dx)
+static __attribute__((noinline)) void minus_share(size_t n, const real *dy, fine sum_, const real *y, real *dx)
 {
+    const num s = abs_(sum_.hi) <= DBL_MAX ? num_of(sum_) : exact(sum_.hi);
     int64_t close = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
@@ -425,7 +429,7 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, num 
         close |= abs_(d) < abs_(dy[i]) * CLOSE;
     }
     if (close)
-        minus_share_closely(n, dy, s, y, dx);
+        minus_share_closely(n, dy, sum_, y, dx);
 }
 
 static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
@@ -434,7 +438,7 @@ static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, 
     real *dx = dx_, last_dy[LANES] = {0}, last_y[LANES] = {0}, part[CHUNK]; /* dx may be dy or y */
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const num s = total(dy, n, last_dy);
+    const fine s = total_fine(dy, n, last_dy);
     const size_t whole = n & ~(size_t)(LANES - 1);
     for (size_t i = 0; i < whole; i += CHUNK) {
         const size_t m = whole - i < CHUNK ? whole - i : CHUNK;

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import cact
 from cact import _backend
 from cact._registry import RECORDS
 
@@ -105,6 +106,8 @@ def current() -> dict[str, dict[str, dict[str, str]]]:
 
 
 def main() -> int:
+    if cact.info()["backend"] != "c":
+        sys.exit(f"hashes: the C kernels are not in use ({cact.info()['why_not_c']})")
     table = current()
     if "--write" in sys.argv:
         lines = ",\n".join(f'"{name}": {json.dumps(found)}' for name, found in table.items())

@@ -9,7 +9,7 @@ import importlib.util
 import hashes
 import numpy as np
 import pytest
-from conftest import COMPILED, ELEMENTWISE
+from conftest import COMPILED, ELEMENTWISE, ROWS
 
 import cact
 from cact import kernels
@@ -33,6 +33,29 @@ def test_no_flag_is_raised(name: str, dtype: str) -> None:
         kernel(*buffers)
         assert LIBM.fetestexcept(FLAGS) == 0, operation
         assert LIBM.fegetround() == rounding
+
+
+@pytest.mark.skipif(not COMPILED, reason="the flags are the kernels' promise; NumPy's are silenced")
+@pytest.mark.skipif(cact.info()["platform"].split()[1] != "x86_64,", reason="the number of FE_ALL_EXCEPT")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *ROWS])
+def test_no_operation_raises_a_flag(name: str, dtype: str) -> None:
+    """Also of rows, half types, strided arrays and threads; asked right after each call."""
+    f, rows = cact.get(name), name in ROWS
+    x = hashes.inputs(dtype, rows=rows)[0]
+    dy, strided = np.roll(x, 7), np.repeat(x, 2, axis=0)[::2]
+    calls = [lambda: f(x), lambda: f(strided)]
+    if not f._record.learnable:  # whose parameters' gradients NumPy sums
+        calls.append(lambda: f.backward(dy, x))
+    if not rows:
+        calls += [lambda: f.grad(x), lambda: f.value_and_grad(x), lambda: f(np.tile(x, 40))]
+        if f._record.from_output is not None:
+            calls += [lambda: f.grad_from_output(x), lambda: f.backward_from_output(dy, x)]
+    for i, call in enumerate(calls):
+        call()  # what is made once, is made now
+        LIBM.feclearexcept(FLAGS)
+        call()
+        assert LIBM.fetestexcept(FLAGS) == 0, i
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -205,12 +205,16 @@ def test_at_the_threshold(name: str, dtype: Any, engine: str) -> None:
         pytest.skip("the fallback has bounds of its own")
     power = 1 + THRESHOLDS.index(name)
     least = 1.0
-    for seed in range(60):
-        x = np.random.default_rng(seed).normal(0, 1, 2 + seed % 4).astype(dtype)
-        if seed % 2:
+    for seed in range(90):
+        r = np.random.default_rng(seed)
+        x = r.normal(0, 1, 2 + seed % 4).astype(dtype)
+        if seed % 3 == 1:
             x = ((x - x.max()) * 2.0 ** -(seed / 2)).astype(dtype)
+        if seed % 3 == 2:  # all but the first beside tau
+            x = np.concatenate([[power], r.random(1 + seed % 5) * 2.0 ** -r.integers(15, 70)]).astype(dtype)
         with mp.workprec(400):
-            tau = dtype(float(power * oracle.threshold(name, [mpf(v) for v in x.tolist()])))
+            row = [mpf(v) for v in x.tolist()]
+            tau = dtype(float(power * oracle.threshold(name, row)))
         for t in (tau, np.nextafter(tau, dtype(9)), np.nextafter(tau, dtype(-9))):
             row = np.append(x, t)
             for got, w in zip(cact.get(name)(row), exact(name, row, None, 600)):
@@ -350,6 +354,18 @@ def test_backward_of_log_softmax_where_its_terms_cancel(dtype: Any, engine: str)
         for out in (dy.copy(), y.copy()):
             same = cact.log_softmax.backward(*((out, y) if out[0] == dy[0] else (dy, out)), out=out)
             np.testing.assert_array_equal(same, dx)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_backward_of_a_class_that_is_sure(dtype: Any, engine: str) -> None:
+    """What is left of dy is what the others have, and less than the rounding of their sum."""
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    for other in (1e-13, 1e-15, 1e-17):
+        y = cact.log_softmax(np.array([60, 0, 0], dtype))
+        dy = np.array([-1, -other, -other], dtype)
+        wanted = exact_backward("log_softmax", dy, y)[0]
+        assert oracle.ulp_error(cact.log_softmax.backward(dy, y)[0], wanted, dtype) <= 1, other
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,11 +1,14 @@
 """The tables of src_c/act/tanh.h:   python tanh_table.py   (two minutes; needs numpy and mpmath)
 
-tanh(c + d) = T + d P(d), P of degree 5, in 16 intervals of t = |x|: four an octave of 1.6 t + 1.  The center c
-is the float near the middle whose T = tanh(c) is nearest to a float.  P is fitted by Lawson's iteration to least
-relative error and rounded a coefficient at a time.  In the first interval, where T = 0 and P(0) = 1, P is rounded to
-a float before it is multiplied, which may cost half an ULP: a search beside the fit (seeded) keeps it below 1.
-Printed: for each interval its bounds, log2 of P's relative error; then the tables, in the order of the index.
+tanh(c + d) = T + d P(d), P of degree 5, in 16 intervals of t = |x|: four an octave of 1.6 t + 1.  The
+center c is the float near the middle whose T = tanh(c) is nearest to a float.  P is fitted by Lawson's
+iteration to least relative error and rounded a coefficient at a time.  In the first interval, where T = 0
+and P(0) = 1, P is rounded to a float before it is multiplied, which may cost half an ULP: a search beside
+the fit (seeded) keeps it below 1.  Printed: for each interval its bounds and log2 of the relative error;
+then the tables, in the order of the index.
 """
+
+import itertools
 
 import mpmath as mp
 import numpy as np
@@ -22,7 +25,9 @@ def exact_tanh(x):
 def center_of(left, right):
     middle = np.float32((left + right) / 2).view(np.int32)
     near = (middle + np.arange(-3000, 3001, dtype=np.int32)).view(np.float32)
-    return min(near, key=lambda c: abs(float(np.float32(float(exact_tanh(c)))) - exact_tanh(c)) / exact_tanh(c))
+    return min(
+        near, key=lambda c: abs(float(np.float32(float(exact_tanh(c)))) - exact_tanh(c)) / exact_tanh(c)
+    )
 
 
 def fit(left, right, center, value, first):
@@ -76,7 +81,7 @@ def main():
     octaves = [2.0**k * (1 + j / 4) for k in range(4) for j in range(4)]
     edges = [(v - 1) / 1.6 for v in (*octaves, 16)]
     rows = []
-    for j, (left, right) in enumerate(zip(edges, edges[1:])):
+    for j, (left, right) in enumerate(itertools.pairwise(edges)):
         center = np.float32(0) if j == 0 else center_of(left, right)
         value = np.float32(float(exact_tanh(center)))
         p, error = fit(left, right, center, value, j == 0)
