@@ -71,8 +71,8 @@ def test_configurations_are_in_the_order_of_the_catalogue() -> None:
         (["relu", "gelo"], "unknown activation 'gelo'; did you mean gelu"),
         (["relu", "rectifier"], "relu is given twice"),
         (["softmax"], "softmax works on whole rows"),
-        (["glu"], "glu has another number of outputs"),
-        (["maxout"], "maxout has another number of outputs"),
+        (["glu"], "glu changes the width of its layer"),
+        (["maxout"], "maxout changes the width of its layer"),
         ([], "at least one activation"),
     ],
 )
