@@ -119,6 +119,10 @@ def constants(name: str, params: dict[str, float]) -> np.ndarray:
     return np.array([*values.values(), 0, 0, 0, 0][:4], float)
 
 
+def other_params(name: str) -> list[dict[str, float]]:
+    return [dict(zip(cact.get(name)._record.defaults, values)) for values in OTHER.get(name, ())]
+
+
 # ---------------------------------------------------------------------- inputs
 def floats(stride: int) -> Iterator[np.ndarray]:
     """Every `stride`-th float32 in the order of their bits."""
@@ -406,12 +410,13 @@ def main() -> int:
     if args.table:
         import accuracy_page
 
-        PAGE.write_text(accuracy_page.page(load()))
+        entries = load()
+        PAGE.write_text(accuracy_page.page(entries))
         for name in functions():
             path = ACTIVATIONS / f"{name}.h"
-            text = path.read_text()
-            if text != (new := accuracy_page.comment(text, [e for e in load() if e["function"] == name])):
-                path.write_text(new)
+            path.write_text(
+                accuracy_page.comment(path.read_text(), [e for e in entries if e["function"] == name])
+            )
         return 0
     if cact.info()["backend"] != "c":
         sys.exit(f"sweep: the C kernels are not in use ({cact.info()['why_not_c']})")
@@ -442,9 +447,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         library = build(folder)
         for name in chosen:
-            sets = [dict(zip(cact.get(name)._record.defaults, values)) for values in OTHER.get(name, ())]
-            if not args.other_params:
-                sets = [given]
+            sets = other_params(name) if args.other_params else [given]
             for params, dtype in itertools.product(sets, args.dtypes.split(",")):
                 start = time.perf_counter()
                 if dtype == "float32":

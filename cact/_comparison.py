@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _backend, _stats
+from ._files import write_file
 
-__all__ = ["Comparison", "Run", "Summary", "write_file"]
+__all__ = ["Comparison", "Run", "Summary"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -236,18 +236,6 @@ class Comparison:
         """
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         write_file(path, lambda file: file.write(text.encode()))
-
-
-def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place in one step."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            write(file)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import json
 import math
 import os
 import platform
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -33,6 +31,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import numpy as np
 
 from ._backend import info
+from ._files import write_file
 from ._idioms import COMMON, IDIOMS, LIMIT, PEERS, ROWS, cact_statement, functions, installed, namespace
 from ._lookup import get
 
@@ -537,21 +536,6 @@ def _progress(cells: Iterator[Cell], total: int, stream: TextIO) -> Iterator[Cel
         yield cell
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Atomically: the file is complete or as it was."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -593,12 +577,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(report(cells, about, plan.peers))
     try:
         if options.json:
-            _write(options.json, to_json(cells, about, plan).encode())
+            document = to_json(cells, about, plan).encode()
+            write_file(options.json, lambda file: file.write(document))
         if options.plot:
-            picture = io.BytesIO()
             figure = plot(cells, about, plan.peers[0])
-            figure.savefig(picture, format=options.plot.suffix[1:], dpi=150)
-            _write(options.plot, picture.getvalue())
+            kind = options.plot.suffix[1:]
+            write_file(options.plot, lambda file: figure.savefig(file, format=kind, dpi=150))
     except OSError as error:
         print(f"cact bench: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1

@@ -109,7 +109,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _writable(path: Path) -> None:
     """Raise an OSError now if `path` cannot be written in the end."""
-    from ._comparison import write_file
+    from ._files import write_file
 
     if path.is_dir():
         raise IsADirectoryError(21, "is a folder", str(path))

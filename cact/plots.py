@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ._comparison import Comparison, counted, write_file
+from ._comparison import Comparison, counted
 from ._data import need
+from ._files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,26 +28,22 @@ static __attribute__((noinline)) double finite_maximum(size_t n, const real *x, 
 /* Nearer to tau an element loses bits that tau has not. */
 #define BESIDE (sizeof(real) == 4 ? 0x1p-78 : 0x1p-45)
 
-/* d = scale (x - max) - tau, hi + lo, for one vector; which are positive, 0 for the others; which are
- * beside tau or, so far as it is known, at it */
-INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, wide *lo, flags *keep,
-                  flags *beside, flags *at)
+/* scale (x - max) - tau, hi + lo, for one vector */
+INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, wide *lo)
 {
     const wide a = wide_at(x), z = a - max, c = z - a;
     const wide z_lo = (a - (z - c)) + (-max - c); /* NaN for -inf */
     const wide zs = z * scale_, d = zs - tau.hi, e = d - zs;
     const wide d_lo = ((zs - (d - e)) + (-tau.hi - e)) + (z_lo * scale_ - tau.lo);
-    const wide s = d + d_lo;
-    *keep = s > 0;
-    *at = s == 0;
-    *beside = (s < BESIDE) & (s > -BESIDE) & ~*at;
-    *hi = (wide)((flags)s & *keep);
-    *lo = (wide)((flags)(d_lo - (s - d)) & *keep);
+    *hi = d + d_lo;
+    *lo = d_lo - (*hi - d);
 }
+
+INLINE wide where_wide(flags keep, wide a) { return (wide)((flags)a & keep); } /* else 0 */
 
 typedef struct {
     lanes sum, squares;
-    flags count, beside, at;
+    flags count, beside, at; /* at: as far as tau is known */
 } moments;
 
 INLINE void add_block(moments *m, const real *x, double max, double scale_, fine tau, int squares)
@@ -55,11 +51,12 @@ INLINE void add_block(moments *m, const real *x, double max, double scale_, fine
     EACH
     {
         wide d, low;
-        flags keep, beside, at;
-        above(x + k * WIDE, max, scale_, tau, &d, &low, &keep, &beside, &at);
+        above(x + k * WIDE, max, scale_, tau, &d, &low);
+        const flags keep = d > 0, at = d == 0;
         m->count -= keep;
-        m->beside |= beside;
         m->at |= at;
+        m->beside |= (d < BESIDE) & (d > -BESIDE) & ~at;
+        d = where_wide(keep, d), low = where_wide(keep, low);
         add_wide(&m->sum.hi[k], &m->sum.lo[k], d, low);
         if (squares) {
             wide p = d * d, rest;
@@ -99,8 +96,9 @@ INLINE void above_block(const real *x, double max, double scale_, fine tau, int 
     EACH
     {
         wide d, low;
-        flags keep, beside, at;
-        above(x + k * WIDE, max, scale_, tau, &d, &low, &keep, &beside, &at);
+        above(x + k * WIDE, max, scale_, tau, &d, &low);
+        const flags keep = d > 0;
+        d = where_wide(keep, d), low = where_wide(keep, low);
         if (power == 2)
             d = d * d + 2 * d * low;
         put_wide(d, y + k * WIDE);
@@ -254,7 +252,7 @@ INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
     EACH
     {
         const flags keep = wide_at(y + k * WIDE) > 0;
-        const wide a = (wide)((flags)wide_at(dy + k * WIDE) & keep);
+        const wide a = where_wide(keep, wide_at(dy + k * WIDE));
         *count -= keep;
         add_wide(&s->hi[k], &s->lo[k], a, NOTHING);
     }

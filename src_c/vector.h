@@ -66,7 +66,7 @@ INLINE vector where(integers m, vector a, vector b)
 INLINE vector vector_magnitude(vector x, float most)
 {
     const integers u = (integers)x & INT32_MAX, v = (integers)vector_of(most);
-    return (vector)((u & (u < v)) | (v & ~(u < v)));
+    return where(u < v, (vector)u, (vector)v);
 }
 
 INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & INT32_MIN)); }

@@ -319,10 +319,10 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Any, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            bench._write(path, b"new")
+            bench.write_file(path, lambda file: file.write(b"new"))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
-    bench._write(path, b"new")
+    bench.write_file(path, lambda file: file.write(b"new"))
     assert path.read_bytes() == b"new"
 
 

@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_written(
     def refuse(path: Path, write: object) -> None:
         raise PermissionError(13, "Permission denied", str(path.parent))
 
-    monkeypatch.setattr("cact._comparison.write_file", refuse)
+    monkeypatch.setattr("cact._files.write_file", refuse)
     assert fails(capsys, "compare", "iris", "--out", "locked") == "locked: Permission denied"
 
 

@@ -17,8 +17,8 @@ from conftest import ELEMENTWISE
 import cact
 from cact import _backend, _compare, _lookup, _registry, nn
 from cact._compare import Comparison, Run, configurations
-from cact._comparison import write_file
 from cact._data import load
+from cact._files import write_file
 from cact.plots import figure, spread
 
 IRIS = load("iris")

@@ -111,8 +111,7 @@ def test_bounds_of_other_parameters(library: ctypes.CDLL, name: str, engine: str
     """float32: 1 ULP."""
     if engine == "numpy":
         pytest.skip("the fallback has bounds of its own")
-    for values in sweep.OTHER[name]:
-        params = dict(zip(cact.get(name)._record.defaults, values))
+    for params in sweep.other_params(name):
         found = sweep.judge(library, name, blocks(name, np.float32, params, 40_009), params)
         for what, part in zip(("f", "grad"), found):
             assert part.n > 100_000
