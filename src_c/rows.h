@@ -8,6 +8,8 @@
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
  * is padded with what changes nothing, so that every loop is over whole blocks. */
 
+#include "exact.h"
+
 #define LANES CACT_LANES
 
 /* GNU vectors of the width the machine has: gcc 12 does not vectorise loops over the lanes, makes halves
@@ -37,7 +39,7 @@ INLINE void put_wide(wide a, real *x)
 }
 
 typedef struct {
-    wide hi[LANES / WIDE], lo[LANES / WIDE];
+    wide hi[LANES / WIDE], lo[LANES / WIDE], least[LANES / WIDE]; /* least: where a sum is taken closely */
 } lanes;
 
 #define NOTHING (-(wide){0}) /* x + -0 is x, so compilers leave the addition out */
@@ -48,6 +50,14 @@ INLINE void add_wide(wide *hi, wide *lo, wide a, wide low)
     const wide t = *hi + a, c = t - *hi;
     *lo = ((*hi - (t - c)) + (a - c)) + (*lo + low);
     *hi = t;
+}
+
+/* The same in three words. */
+INLINE void add_closely(wide *hi, wide *lo, wide *least, wide a)
+{
+    wide rest = {0};
+    add_wide(hi, &rest, a, NOTHING);
+    add_wide(lo, least, rest, NOTHING);
 }
 
 /* A block of doubles and, if not 0, what their roundings lost. */
@@ -99,6 +109,19 @@ INLINE num lanes_total(const lanes *s)
 #endif
     return t[0][0] + t[0][1];
 #endif
+}
+
+/* The sum of all words */
+static __attribute__((noinline, cold)) exact_sum lanes_exactly(const lanes *s)
+{
+    exact_sum t = {0};
+    EACH for (int j = 0; j < WIDE; j++)
+    {
+        exactly_add(&t, s->least[k][j]);
+        exactly_add(&t, s->lo[k][j]);
+        exactly_add(&t, s->hi[k][j]);
+    }
+    return t;
 }
 
 /* The last n mod 16 elements of a row, padded; and back. */
@@ -168,30 +191,31 @@ static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, doubl
     }
 }
 
-/* The sum of a row and what its roundings lost; nothing is lost of a sum that is not finite. */
-static __attribute__((noinline)) fine total_fine(const real *y, size_t n, const real *last)
+/* The sum of a row in one, two or three words; nothing is lost of a sum that is not finite. */
+INLINE lanes row_sums(size_t n, const real *y, const real *last, int words)
 {
-    lanes s = {{{0}}, {{0}}};
+    lanes s = {0};
     for (size_t i = 0; i < n; i += LANES) {
         const real *block = i + LANES <= n ? y + i : last;
-        EACH add_wide(&s.hi[k], &s.lo[k], wide_at(block + k * WIDE), NOTHING);
+        EACH
+        {
+            const wide a = wide_at(block + k * WIDE);
+            if (words == 1)
+                s.hi[k] += a;
+            else if (words == 2)
+                add_wide(&s.hi[k], &s.lo[k], a, NOTHING);
+            else
+                add_closely(&s.hi[k], &s.lo[k], &s.least[k], a);
+        }
     }
-    return lanes_total_fine(&s);
+    return s;
 }
 
-#if CACT_REAL == 64
-#define total total_fine
-#else
-static __attribute__((noinline)) num total(const real *y, size_t n, const real *last)
+static __attribute__((noinline)) num total(size_t n, const real *y, const real *last)
 {
-    lanes s = {{{0}}, {{0}}};
-    for (size_t i = 0; i < n; i += LANES) {
-        const real *block = i + LANES <= n ? y + i : last;
-        EACH s.hi[k] += wide_at(block + k * WIDE);
-    }
+    const lanes s = row_sums(n, y, last, sizeof(real) / 4);
     return lanes_total(&s);
 }
-#endif
 
 static void softmax_signed(size_t n, const real *x, double sign, real *y)
 {
@@ -203,7 +227,7 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
         shifted_exp(LANES, last, sign, max, last);
     for (size_t j = n % LANES; j < LANES; j++)
         last[j] = 0; /* the padding, also where max is -inf or NaN */
-    const num r = reciprocal(total(y, n, last));
+    const num r = reciprocal(total(n, y, last));
     const size_t whole = n & ~(size_t)(LANES - 1);
     IVDEP for (size_t i = 0; i < whole; i++)
         y[i] = one_nan(rounded(times(r, y[i])));
@@ -227,7 +251,7 @@ static void softmin_row(size_t n, const void *dy, const void *x, void *y)
 }
 
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
-INLINE void dot_block(lanes *s, const real *a, const real *b)
+INLINE void dot_block(lanes *s, const real *a, const real *b, int closely)
 {
     EACH
     {
@@ -238,24 +262,71 @@ INLINE void dot_block(lanes *s, const real *a, const real *b)
         wide e;
         for (int j = 0; j < WIDE; j++)
             e[j] = fma_(x[j], y[j], -p[j]);
-        add_wide(&s->hi[k], &s->lo[k], p, e);
+        if (closely) {
+            add_closely(&s->hi[k], &s->lo[k], &s->least[k], p);
+            add_closely(&s->hi[k], &s->lo[k], &s->least[k], e);
+        } else
+            add_wide(&s->hi[k], &s->lo[k], p, e);
 #endif
     }
+}
+
+INLINE lanes dots(size_t n, const real *a, const real *b, const real *last_a, const real *last_b, int closely)
+{
+    lanes s = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        dot_block(&s, a + i, b + i, closely);
+    if (n % LANES)
+        dot_block(&s, last_a, last_b, closely);
+    return s;
 }
 
 static __attribute__((noinline)) fine dot(size_t n, const real *a, const real *b, const real *last_a,
                                           const real *last_b)
 {
-    lanes s = {{{0}}, {{0}}};
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        dot_block(&s, a + i, b + i);
-    if (n % LANES)
-        dot_block(&s, last_a, last_b);
+    const lanes s = dots(n, a, b, last_a, last_b, 0);
     return lanes_total_fine(&s);
 }
 
-static __attribute__((noinline)) void times_difference(size_t n, const real *dy, fine d, const real *y,
-                                                       double sign, real *dx)
+/* Nearer to the mean no more than 12 bits of dy - mean are known, with a mean in hi + lo.  Never in float rows. */
+#define NEAR(mean) (sizeof(real) == 4 ? -1 : abs_(mean) * 0x1p-40)
+
+/* Whether a row needs exact sums, which are to stay within the exponents of a double. */
+static __attribute__((noinline)) int any_near(size_t n, const real *dy, double mean)
+{
+    const double near = NEAR(mean);
+    int64_t some = 0, big = 0;
+    for (size_t i = 0; i < n && near > 0; i++) {
+        some |= abs_(dy[i] - mean) < near;
+        big |= abs_(dy[i]) > 0x1p900;
+    }
+    return some && !big && abs_(mean) > 0x1p-800;
+}
+
+/* The loop below where some dy is near: the sum in three words, dy - d exact but for the last. */
+static __attribute__((noinline, cold)) void times_difference_closely(size_t n, const real *dy, const real *y,
+                                                                     double sign, real *dx)
+{
+    real last_dy[LANES], last_y[LANES];
+    take_last(dy, n, 0, last_dy);
+    take_last(y, n, 0, last_y);
+    const lanes s = dots(n, dy, y, last_dy, last_y, 1);
+    exact_sum d = lanes_exactly(&s);
+    double part[3];
+    for (int k = 0; k < 3; k++) {
+        part[k] = exactly(&d);
+        exactly_add(&d, -part[k]);
+    }
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const fine a = fine_sum(dy[i], -part[0]), b = fine_sum(a.hi, -part[1]), c = fine_sum(b.hi, a.lo);
+        dx[i] = (real)((c.hi + (c.lo + (b.lo - part[2]))) * (y[i] * sign));
+    }
+}
+
+/* Returns whether some dy is near to d. */
+static __attribute__((noinline)) int times_difference(size_t n, const real *dy, fine d, const real *y,
+                                                      double sign, real *dx)
 {
     n &= ~(size_t)(LANES - 1);
 #if CACT_REAL == 32
@@ -266,15 +337,20 @@ static __attribute__((noinline)) void times_difference(size_t n, const real *dy,
             const float v = y[i] * s;
             dx[i] = __builtin_fmaf(v, dy[i] - hi, -(v * lo));
         }
-        return;
+        return 0;
     }
 #endif
+    int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
+    {
+        near |= abs_(dy[i] - d.hi) < NEAR(d.hi);
 #if CACT_REAL == 32 /* dy - d.hi is exact where it cancels */
         dx[i] = one_nan((dy[i] - d.hi - d.lo) * (y[i] * sign));
 #else
         dx[i] = one_nan(rounded(times(sub(exact(dy[i]), d), y[i] * sign)));
 #endif
+    }
+    return near != 0;
 }
 
 static void softmax_signed_backward(size_t n, const real *dy, const real *y, double sign, real *dx)
@@ -285,11 +361,18 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         take_last(y, n, 0, last_y);
     }
     const fine d = dot(n, dy, y, last_dy, last_y);
-    times_difference(n, dy, d, y, sign, dx);
+    const int in_place = dx == dy || dx == y;
+    if (in_place && any_near(n, dy, d.hi)) {
+        times_difference_closely(n, dy, y, sign, dx);
+        return;
+    }
+    int near = times_difference(n, dy, d, y, sign, dx);
     if (n % LANES) {
-        times_difference(LANES, last_dy, d, last_y, sign, last_dy);
+        near |= times_difference(LANES, last_dy, d, last_y, sign, last_dy);
         put_last(last_dy, n, dx);
     }
+    if (near && !in_place && any_near(n, dy, d.hi))
+        times_difference_closely(n, dy, y, sign, dx);
 }
 
 static void softmax_row_backward(size_t n, const void *dy, const void *y, void *dx)
@@ -317,7 +400,7 @@ INLINE num log1p_far(num t)
  * the others would lose their digits. */
 static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)
 {
-    lanes s = {{{0}}, {{0}}};
+    lanes s = {0};
     int64_t equal = 0;
     for (size_t i = 0; i < n; i += CHUNK) {
         real copy[CHUNK];
@@ -379,7 +462,7 @@ static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
 {
     const double n = __builtin_rint(v * LOG2E);
     const fine p = fine_product(-n, LN2_LO), s = fine_sum(fma_(-n, LN2_HI, v), p.hi);
-    const fine r = fine_scale((fine){s.hi, s.lo + fma_(-n, 0x1.7b57a079a1934p-111, p.lo)}, 0x1p-8);
+    const fine r = fine_scale((fine){s.hi, s.lo + fma_(-n, LN2_THIRD, p.lo)}, 0x1p-8);
     fine q = {1, 0};
     for (int i = 11; i > 1; i--)
         q = fine_one_plus(fine_ratio(fine_mul(r, q), (fine){i, 0}));
@@ -390,29 +473,55 @@ static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
     return fine_one_plus(q);
 }
 
-/* dx = dy - e^y sum(dy).  Measured: 0.94 ULP.  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop
- * has it (2^-44, 2^-58), and computed again: rare, but what is left of the class that a net is sure of.
- * To 2^-99 of dy: where dx is but the rounding of y (below 2^-47 of dy), float64 loses more than 4 ULP. */
+/* dx = dy - e^y sum(dy).  Measured: float32 0.53 ULP, float64 1.5 (of which 0.5 where the terms are not some times
+ * dx).  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare,
+ * but what is left of the class that a net is sure of.  Where that leaves less than 2^-40 of dy, as for
+ * dy = -softmax(x), by exact sums. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
 
-static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, fine s, const real *y,
-                                                                real *dx)
+typedef struct {
+    size_t n;
+    const real *dy, *last; /* not to be read again where dx is dy: then the sum has three words from the start */
+    lanes *sum;
+    int words;
+} summed;
+
+static __attribute__((noinline, cold)) double minus_share_exactly(double dy, summed *row, double y)
+{
+    if (row->words < 3)
+        *row->sum = row_sums(row->n, row->dy, row->last, row->words = 3);
+    int k;
+    const exact_sum e = exactly_exp(y, &k), s = lanes_exactly(row->sum);
+    exact_sum share = exactly_times(&e, &s);
+    for (int i = 0; i < share.n; i++)
+        share.part[i] = -share.part[i] * pow2(k / 2 + ROUNDER) * pow2(k - k / 2 + ROUNDER);
+    exactly_add(&share, dy);
+    return exactly(&share);
+}
+
+static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, fine s, summed *row,
+                                                                const real *y, real *dx)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!(abs_(dx[i]) < abs_(dy[i]) * CLOSE && abs_(y[i]) < 1400))
+        const double a = abs_(dy[i]);
+        if (!(abs_(dx[i]) < a * CLOSE && abs_(y[i]) < 1400))
             continue;
         int k;
         const fine e = exp_twice(y[i], &k);
         const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
         const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
         const fine d = fine_sum(dy[i], -share.hi);
-        dx[i] = (real)(d.hi + (d.lo - share.lo));
+        double r = d.hi + (d.lo - share.lo);
+        if (abs_(r) < a * 0x1p-40 && a < 0x1p900 && a > 0x1p-800)
+            r = minus_share_exactly(dy[i], row, y[i]);
+        dx[i] = (real)r;
     }
 }
 
-static __attribute__((noinline)) void minus_share(size_t n, const real *dy, fine sum_, const real *y, real *dx)
+static __attribute__((noinline)) void minus_share(size_t n, const real *dy, fine sum_dy, summed *row,
+                                                  const real *y, real *dx)
 {
-    const num s = abs_(sum_.hi) <= DBL_MAX ? num_of(sum_) : exact(sum_.hi);
+    const num s = abs_(sum_dy.hi) <= DBL_MAX ? num_of(sum_dy) : exact(sum_dy.hi);
     int64_t close = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
@@ -429,24 +538,27 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, fine
         close |= abs_(d) < abs_(dy[i]) * CLOSE;
     }
     if (close)
-        minus_share_closely(n, dy, sum_, y, dx);
+        minus_share_closely(n, dy, sum_dy, row, y, dx);
 }
 
 static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
 {
     const real *dy = dy_, *y = y_;
-    real *dx = dx_, last_dy[LANES] = {0}, last_y[LANES] = {0}, part[CHUNK]; /* dx may be dy or y */
+    real *dx = dx_, last_dy[LANES], last_y[LANES], part[CHUNK]; /* dx may be dy or y */
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const fine s = total_fine(dy, n, last_dy);
+    const int words = dx == dy ? 3 : 2;
+    lanes sum = words == 3 ? row_sums(n, dy, last_dy, 3) : row_sums(n, dy, last_dy, 2);
+    const fine total_dy = lanes_total_fine(&sum);
+    summed row = {n, dy, last_dy, &sum, words};
     const size_t whole = n & ~(size_t)(LANES - 1);
     for (size_t i = 0; i < whole; i += CHUNK) {
         const size_t m = whole - i < CHUNK ? whole - i : CHUNK;
-        minus_share(m, dy + i, s, y + i, part);
+        minus_share(m, dy + i, total_dy, &row, y + i, part);
         memcpy(dx + i, part, m * sizeof *part);
     }
     if (n % LANES) {
-        minus_share(LANES, last_dy, s, last_y, part);
+        minus_share(LANES, last_dy, total_dy, &row, last_y, part);
         put_last(part, n, dx);
     }
 }

@@ -7,7 +7,15 @@
  * Measured: 0.5 ULP in float32, in float64 0.5 (sparsemax) and 0.96 (entmax15); where an element is within BESIDE
  * of tau by exact sums. */
 
-typedef int64_t flags __attribute__((vector_size(WIDE * sizeof(int64_t))));
+typedef int64_t flags __attribute__((vector_size(WIDE * sizeof(int64_t)))); /* 0 or -1: what compares wide */
+
+INLINE int any(const flags *f)
+{
+    int64_t some = 0;
+    for (int j = 0; j < WIDE; j++)
+        some |= (*f)[j];
+    return some != 0;
+}
 
 INLINE fine lanes_sum(const lanes *s)
 {
@@ -76,14 +84,6 @@ INLINE double counted(const flags *count)
     return (double)n;
 }
 
-INLINE int any(const flags *f)
-{
-    int64_t some = 0;
-    for (int j = 0; j < WIDE; j++)
-        some |= (*f)[j];
-    return some != 0;
-}
-
 /* Where tau is -1, as in a row of one 1 and zeros, what is at it is known to be. */
 INLINE int needs_closely(const moments *m, fine tau)
 {
@@ -103,34 +103,6 @@ INLINE void above_block(const real *x, double max, double scale_, fine tau, int 
             d = d * d + 2 * d * low;
         put_wide(d, y + k * WIDE);
     }
-}
-
-/* An exact sum, of parts that do not overlap, the least first (Shewchuk 1997). */
-#define PARTS 64 /* more than numbers between 2^-1074 and 2^100 have been seen to need */
-typedef struct {
-    int n;
-    double part[PARTS];
-} exact_sum;
-
-static __attribute__((noinline, cold)) void exactly_add(exact_sum *s, double a)
-{
-    int kept = 0;
-    for (int i = 0; i < s->n; i++) {
-        const fine t = fine_sum(a, s->part[i]);
-        s->part[kept] = t.lo;
-        kept += t.lo != 0 && kept < PARTS - 1;
-        a = t.hi;
-    }
-    s->part[kept] = a;
-    s->n = kept + 1;
-}
-
-static __attribute__((noinline, cold)) double exactly(const exact_sum *s)
-{
-    double t = 0;
-    for (int i = 0; i < s->n; i++)
-        t += s->part[i];
-    return t;
 }
 
 /* scale (x - max) - tau, given -tau */
@@ -164,11 +136,8 @@ static __attribute__((noinline, cold)) void project_closely(size_t n, const real
             for (int k = 0; k < d.n; k++) {
                 if (power == 1)
                     exactly_add(&excess, d.part[k]);
-                for (int l = 0; l <= k && power == 2; l++) {
-                    const fine p = fine_product(d.part[k], l < k ? 2 * d.part[l] : d.part[l]);
-                    exactly_add(&excess, p.lo);
-                    exactly_add(&excess, p.hi);
-                }
+                for (int l = 0; l <= k && power == 2; l++)
+                    exactly_add_product(&excess, d.part[k], l < k ? 2 * d.part[l] : d.part[l]);
             }
         }
         step = exactly(&excess) / slope;
@@ -246,6 +215,18 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
     project(n, x, last, max, 1, tau, 1, needs_closely(&m, tau), y);
 }
 
+/* The number that dy is wherever y > 0 (dx is then 0), or NaN. */
+INLINE double one_number(size_t n, const real *dy, const real *y)
+{
+    size_t first = 0;
+    while (first < n && y[first] == 0)
+        first++;
+    for (size_t i = first; i < n; i++)
+        if (y[i] != 0 && (dy[i] != dy[first] || y[i] != y[i]))
+            return NAN;
+    return first < n ? dy[first] : NAN;
+}
+
 /* dx = dy - (mean of dy over the support {y > 0}) on the support, 0 elsewhere */
 INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
 {
@@ -258,27 +239,56 @@ INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
     }
 }
 
-static __attribute__((noinline)) void minus_mean(size_t n, const real *dy, fine mean, const real *y, real *dx)
+/* Returns whether some dy is near to the mean. */
+static __attribute__((noinline)) int minus_mean(size_t n, const real *dy, fine mean, const real *y, real *dx)
 {
+    int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
         const double a = dy[i], v = y[i];
         const fine d = fine_sum(a, -mean.hi);
         const double r = d.hi + (d.lo - mean.lo), none = a == a ? 0 : a;
+        near |= (abs_(d.hi) < NEAR(mean.hi)) & (r != 0); /* 0: often, where only one y is not */
         dx[i] = one_nan(v == v ? v > 0 ? r : none : v);
+    }
+    return near != 0;
+}
+
+/* dx = (k dy - sum)/k where dy is all but the mean of k elements */
+static __attribute__((noinline, cold)) void minus_mean_closely(size_t n, const real *dy, const real *y, real *dx)
+{
+    exact_sum minus = {0};
+    double size = 0;
+    for (size_t i = 0; i < n; i++)
+        if (y[i] > 0) {
+            exactly_add(&minus, -dy[i]);
+            size++;
+        }
+    for (size_t i = 0; i < n; i++) {
+        exact_sum s = minus;
+        exactly_add_product(&s, dy[i], size);
+        dx[i] = (real)(y[i] > 0 ? exactly(&s) / size : 0);
     }
 }
 
 static __attribute__((noinline)) fine mean_of_support(size_t n, const real *dy, const real *y,
                                                        const real *last_dy, const real *last_y)
 {
-    lanes s = {{{0}}, {{0}}};
+    lanes s = {0};
     flags count = {0};
     for (size_t i = 0; i + LANES <= n; i += LANES)
         support_block(&s, &count, dy + i, y + i);
     if (n % LANES)
         support_block(&s, &count, last_dy, last_y);
     return fine_ratio(lanes_sum(&s), (fine){counted(&count), 0});
+}
+
+static int needs_exact_mean(size_t n, const real *dy, const real *y, double mean)
+{
+    if (!any_near(n, dy, mean))
+        return 0;
+    const double number = one_number(n, dy, y);
+    return number != number;
 }
 
 static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, void *dx)
@@ -288,11 +298,18 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
     const fine mean = mean_of_support(n, dy, y, last_dy, last_y);
-    minus_mean(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
+    const int in_place = dx == dy || dx == y;
+    if (in_place && needs_exact_mean(n, dy, y, mean.hi)) {
+        minus_mean_closely(n, dy, y, dx);
+        return;
+    }
+    int near = minus_mean(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
     if (n % LANES) {
-        minus_mean(LANES, last_dy, mean, last_y, last_dy);
+        near |= minus_mean(LANES, last_dy, mean, last_y, last_dy);
         put_last(last_dy, n, dx);
     }
+    if (near && !in_place && needs_exact_mean(n, dy, y, mean.hi))
+        minus_mean_closely(n, dy, y, dx);
 }
 
 /* ------------------------------------------------------------------ entmax15 */
@@ -344,7 +361,7 @@ INLINE fine root(double y)
 
 static __attribute__((noinline)) fine weighted_mean(size_t n, const real *dy, const real *y)
 {
-    lanes sums = {{{0}}, {{0}}}, weights = {{{0}}, {{0}}};
+    lanes sums = {0}, weights = {0};
     for (size_t i = 0; i < n; i += LANES) {
         double s[LANES], s_low[LANES], p[LANES], p_low[LANES];
         real a[LANES], v[LANES];
@@ -364,14 +381,44 @@ static __attribute__((noinline)) fine weighted_mean(size_t n, const real *dy, co
     return fine_ratio(lanes_sum(&sums), lanes_sum(&weights));
 }
 
-static __attribute__((noinline)) void times_root(size_t n, const real *dy, fine mean, const real *y, real *dx)
+static __attribute__((noinline)) int times_root(size_t n, const real *dy, fine mean, const real *y, real *dx)
 {
+    int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
         const fine s = root(y[i]), d = fine_sum(dy[i], -mean.hi);
         const double low = d.lo - mean.lo, hi = d.hi + low, rest = low - (hi - d.hi);
+        near |= abs_(d.hi) < NEAR(mean.hi);
         dx[i] = one_nan(fma_(s.hi, hi, fma_(s.hi, rest, s.lo * hi)));
     }
+    return near != 0;
+}
+
+/* dx = s (dy sum(s) - sum(dy s))/sum(s) where dy is all but the mean; s in three parts, to 2^-150 */
+static __attribute__((noinline, cold)) void times_root_closely(size_t n, const real *dy, const real *y, real *dx)
+{
+    exact_sum sums = {0}, minus = {0};
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < n; i++) {
+            const fine s = root(y[i]);
+            exact_sum rest = {1, {y[i]}};
+            exactly_add_product(&rest, -s.hi, s.hi);
+            exactly_add_product(&rest, -2 * s.hi, s.lo);
+            exactly_add_product(&rest, -s.lo, s.lo);
+            const double part[3] = {s.hi, s.lo, s.hi > 0 ? exactly(&rest) / (2 * s.hi) : 0};
+            if (pass == 0) {
+                for (int k = 0; k < 3; k++) {
+                    exactly_add(&sums, part[k]);
+                    exactly_add_product(&minus, -dy[i], part[k]);
+                }
+                continue;
+            }
+            exact_sum d = minus;
+            for (int k = 0; k < sums.n; k++)
+                exactly_add_product(&d, dy[i], sums.part[k]);
+            const fine r = fine_mul(fine_ratio(exactly_two(d), exactly_two(sums)), s);
+            dx[i] = (real)(r.hi + r.lo);
+        }
 }
 
 static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, void *dx)
@@ -380,10 +427,18 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const fine mean = weighted_mean(n, dy, y);
-    times_root(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
+    const double number = one_number(n, dy, y);
+    const int known = number == number, in_place = dx == dy || dx == y;
+    const fine mean = known ? (fine){number, 0} : weighted_mean(n, dy, y);
+    if (in_place && !known && any_near(n, dy, mean.hi)) {
+        times_root_closely(n, dy, y, dx);
+        return;
+    }
+    int near = times_root(n & ~(size_t)(LANES - 1), dy, mean, y, dx);
     if (n % LANES) {
-        times_root(LANES, last_dy, mean, last_y, last_dy);
+        near |= times_root(LANES, last_dy, mean, last_y, last_dy);
         put_last(last_dy, n, dx);
     }
+    if (near && !in_place && !known && any_near(n, dy, mean.hi))
+        times_root_closely(n, dy, y, dx);
 }

@@ -357,6 +357,32 @@ def test_backward_of_log_softmax_where_its_terms_cancel(dtype: Any, engine: str)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ROWS)
+def test_backward_where_all_terms_cancel(name: str, dtype: Any, engine: str) -> None:
+    """Less than the rounding of y, or nothing, is left of the terms; in place as elsewhere."""
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    f = cact.get(name)
+    for n in (1, 2, 3, 10, 33, 600):
+        r = np.random.default_rng(n)
+        x = r.normal(0, 2, n).astype(dtype)
+        y, share = f(x), cact.softmax(x)
+        weights = np.sqrt(y.astype(float)) if name == "entmax15" else y > 0 if name == "sparsemax" else np.ones(n)
+        near = r.normal(0, 1, n)
+        near[0] = 0 if n == 1 else near[1:] @ weights[1:] / weights[1:].sum() if weights[1:].any() else 1
+        for dy in (1, 1 / 3, -share, 7 * share, 1 + r.normal(0, np.finfo(dtype).eps, n), near):
+            dy = (dy * np.ones(n)).astype(dtype)
+            dx = f.backward(dy, y)
+            wanted = exact_backward(name, dy, y)
+            for i in sample(n, 40):
+                error = oracle.ulp_error(dx[i], wanted[i], dtype)
+                assert error <= BOUNDS[name][1], f"n = {n}, dx[{i}] of dy = {dy[:2]}: {error:.3g} ULP, {dx[i]!r}"
+            for out in (dy.copy(), y.copy()):
+                same = f.backward(*((out, y) if out[0] == dy[0] else (dy, out)), out=out)
+                np.testing.assert_array_equal(same, dx)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_backward_of_a_class_that_is_sure(dtype: Any, engine: str) -> None:
     """What is left of dy is what the others have, and less than the rounding of their sum."""
     if engine == "numpy":
