@@ -217,11 +217,21 @@ static __attribute__((noinline)) num total(size_t n, const real *y, const real *
     return lanes_total(&s);
 }
 
+#if CACT_REAL == 32
+#include "rows_float.h"
+#endif
+
 static void softmax_signed(size_t n, const real *x, double sign, real *y)
 {
     real last[LANES];
     take_last(x, n, (real)(-INFINITY * sign), last);
     const double max = maximum(n, x, last, sign < 0);
+#if CACT_REAL == 32
+    if (MAX_IN_FLOAT(max)) {
+        softmax_float(n, x, last, sign < 0, (float)max, y);
+        return;
+    }
+#endif
     shifted_exp(n, x, sign, max, y);
     if (n % LANES)
         shifted_exp(LANES, last, sign, max, last);
@@ -360,6 +370,10 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         take_last(dy, n, 0, last_dy);
         take_last(y, n, 0, last_y);
     }
+#if CACT_REAL == 32
+    if (softmax_backward_float(n, dy, y, last_dy, last_y, (float)sign, dx))
+        return;
+#endif
     const fine d = dot(n, dy, y, last_dy, last_y);
     const int in_place = dx == dy || dx == y;
     if (in_place && any_near(n, dy, d.hi)) {
@@ -385,182 +399,5 @@ static void softmin_row_backward(size_t n, const void *dy, const void *y, void *
     softmax_signed_backward(n, dy, y, -1, dx);
 }
 
-/* ------------------------------------------------------------------ the logarithm */
-/* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
-INLINE num log1p_far(num t)
-{
-    const int k = (int)(to_bits(1 + rounded(t)) >> 52) - 1023;
-    const double s = pow2(ROUNDER - k);
-    return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
-}
-
-#define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
-
-/* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
- * the others would lose their digits. */
-static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)
-{
-    lanes s = {0};
-    int64_t equal = 0;
-    for (size_t i = 0; i < n; i += CHUNK) {
-        real copy[CHUNK];
-        double e[CHUNK];
-        const real *part = x + i;
-        size_t m = CHUNK;
-        if (n - i < CHUNK) {
-            m = (n - i + LANES - 1) & ~(size_t)(LANES - 1);
-            for (size_t j = 0; j < m; j++)
-                copy[j] = i + j < n ? part[j] : (real)-INFINITY;
-            part = copy;
-        }
-        IVDEP for (size_t j = 0; j < m; j++)
-        {
-            const double d = part[j] - max;
-            const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
-            const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
-            e[j] = d == d ? v : d;
-        }
-        for (size_t j = 0; j < m; j++)
-            equal += (double)part[j] == max;
-        for (size_t j = 0; j < m; j += LANES)
-            lanes_add_wide(&s, e + j, 0);
-    }
-    *maxima = (double)equal;
-    return scale(lanes_total(&s), 1 / UP);
-}
-
-static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)
-{
-    IVDEP for (size_t i = 0; i < n; i++)
-    {
-        const double d = x[i] - max;
-        const double r = rounded(sub(sum(x[i], -max), log_sum)); /* of one sign: nothing cancels */
-        y[i] = one_nan(d < -DBL_MAX ? d - rounded(log_sum) : r);
-    }
-}
-
-static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
-{
-    const real *x = x_;
-    real *y = y_, last[LANES];
-    double maxima;
-    (void)dy;
-    take_last(x, n, (real)-INFINITY, last);
-    const double max = maximum(n, x, last, 0);
-    const num rest = others(n, x, max, &maxima);
-    const num log_sum = log1p_far(add(exact(maxima - 1), rest));
-    const size_t whole = n & ~(size_t)(LANES - 1);
-    minus_log(whole, x, max, log_sum, y);
-    if (n % LANES) {
-        minus_log(LANES, last, max, log_sum, last);
-        put_last(last, n, y);
-    }
-}
-
-/* e^v = (hi + lo) 2^k to 2^-99, |v| <= 1e4: (v - k log 2)/2^8 in Taylor's series, eight times doubled. */
-static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
-{
-    const double n = __builtin_rint(v * LOG2E);
-    const fine p = fine_product(-n, LN2_LO), s = fine_sum(fma_(-n, LN2_HI, v), p.hi);
-    const fine r = fine_scale((fine){s.hi, s.lo + fma_(-n, LN2_THIRD, p.lo)}, 0x1p-8);
-    fine q = {1, 0};
-    for (int i = 11; i > 1; i--)
-        q = fine_one_plus(fine_ratio(fine_mul(r, q), (fine){i, 0}));
-    q = fine_mul(r, q); /* e^r - 1 */
-    for (int i = 0; i < 8; i++)
-        q = fine_add(fine_scale(q, 2), fine_mul(q, q));
-    *k = (int)n;
-    return fine_one_plus(q);
-}
-
-/* dx = dy - e^y sum(dy).  Measured: float32 0.53 ULP, float64 1.5 (of which 0.5 where the terms are not some times
- * dx).  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare,
- * but what is left of the class that a net is sure of.  Where that leaves less than 2^-40 of dy, as for
- * dy = -softmax(x), by exact sums. */
-#define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
-
-typedef struct {
-    size_t n;
-    const real *dy, *last; /* not to be read again where dx is dy: then the sum has three words from the start */
-    lanes *sum;
-    int words;
-} summed;
-
-static __attribute__((noinline, cold)) double minus_share_exactly(double dy, summed *row, double y)
-{
-    if (row->words < 3)
-        *row->sum = row_sums(row->n, row->dy, row->last, row->words = 3);
-    int k;
-    const exact_sum e = exactly_exp(y, &k), s = lanes_exactly(row->sum);
-    exact_sum share = exactly_times(&e, &s);
-    for (int i = 0; i < share.n; i++)
-        share.part[i] = -share.part[i] * pow2(k / 2 + ROUNDER) * pow2(k - k / 2 + ROUNDER);
-    exactly_add(&share, dy);
-    return exactly(&share);
-}
-
-static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, fine s, summed *row,
-                                                                const real *y, real *dx)
-{
-    for (size_t i = 0; i < n; i++) {
-        const double a = abs_(dy[i]);
-        if (!(abs_(dx[i]) < a * CLOSE && abs_(y[i]) < 1400))
-            continue;
-        int k;
-        const fine e = exp_twice(y[i], &k);
-        const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
-        const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
-        const fine d = fine_sum(dy[i], -share.hi);
-        double r = d.hi + (d.lo - share.lo);
-        if (abs_(r) < a * 0x1p-40 && a < 0x1p900 && a > 0x1p-800)
-            r = minus_share_exactly(dy[i], row, y[i]);
-        dx[i] = (real)r;
-    }
-}
-
-static __attribute__((noinline)) void minus_share(size_t n, const real *dy, fine sum_dy, summed *row,
-                                                  const real *y, real *dx)
-{
-    const num s = abs_(sum_dy.hi) <= DBL_MAX ? num_of(sum_dy) : exact(sum_dy.hi);
-    int64_t close = 0;
-    IVDEP for (size_t i = 0; i < n; i++)
-    {
-        const double v = y[i], least = sizeof(real) == 4 ? -300 : -FARTHEST;
-        const num z = exact(v > 300 ? 300 : v < least ? least : v);
-#if CACT_REAL == 32
-        const num share = exp_precise(z) * s;
-#else
-        const exponential e = exp_far(z);
-        const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
-#endif
-        const double d = rounded(sub(exact(dy[i]), share));
-        dx[i] = one_nan(v == v ? d : v);
-        close |= abs_(d) < abs_(dy[i]) * CLOSE;
-    }
-    if (close)
-        minus_share_closely(n, dy, sum_dy, row, y, dx);
-}
-
-static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
-{
-    const real *dy = dy_, *y = y_;
-    real *dx = dx_, last_dy[LANES], last_y[LANES], part[CHUNK]; /* dx may be dy or y */
-    take_last(dy, n, 0, last_dy);
-    take_last(y, n, 0, last_y);
-    const int words = dx == dy ? 3 : 2;
-    lanes sum = words == 3 ? row_sums(n, dy, last_dy, 3) : row_sums(n, dy, last_dy, 2);
-    const fine total_dy = lanes_total_fine(&sum);
-    summed row = {n, dy, last_dy, &sum, words};
-    const size_t whole = n & ~(size_t)(LANES - 1);
-    for (size_t i = 0; i < whole; i += CHUNK) {
-        const size_t m = whole - i < CHUNK ? whole - i : CHUNK;
-        minus_share(m, dy + i, total_dy, &row, y + i, part);
-        memcpy(dx + i, part, m * sizeof *part);
-    }
-    if (n % LANES) {
-        minus_share(LANES, last_dy, total_dy, &row, last_y, part);
-        put_last(part, n, dx);
-    }
-}
-
+#include "rows_log.h"
 #include "simplex.h"

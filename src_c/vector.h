@@ -62,6 +62,18 @@ INLINE vector where(integers m, vector a, vector b)
     return (vector)(((integers)a & m) | ((integers)b & ~m));
 }
 
+/* At least `least`; NaN stays. */
+INLINE vector vector_at_least(vector x, vector least)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_max_ps((__m512)least, (__m512)x);
+#elif defined(__AVX2__)
+    return (vector)_mm256_max_ps((__m256)least, (__m256)x);
+#else
+    return where(x < least, least, x);
+#endif
+}
+
 /* |x| up to `most`; NaN becomes `most`. */
 INLINE vector vector_magnitude(vector x, float most)
 {
@@ -70,5 +82,69 @@ INLINE vector vector_magnitude(vector x, float most)
 }
 
 INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & INT32_MIN)); }
+
+INLINE vector vector_size(vector x) { return (vector)((integers)x & INT32_MAX); } /* |x| */
+
+/* Whether all are -1, and not 0 */
+INLINE int all(integers m)
+{
+#if defined(__AVX512F__)
+    return _mm512_movepi32_mask((__m512i)m) == 0xffff;
+#elif defined(__AVX2__)
+    return _mm256_movemask_ps((__m256)m) == 0xff;
+#else
+    int32_t r = -1;
+    for (int j = 0; j < VECTOR; j++)
+        r &= m[j];
+    return r != 0;
+#endif
+}
+
+/* ------------------------------------------------------------------ exponential
+ * e^(z + low) 2^64 = power e^(r + rest): n = 16 z/log 2 rounded, r = z - n log(2)/16 exact, power = T_j 2^(k + 64) where
+ * n = 16 k + j and 2^(j/16) = T_j (1 + L_j), in `rest` L_j and `low` (tools/exp_table.sollya).  -130 <= z <= 40. */
+typedef struct {
+    vector power, r, rest;
+} power_of_e;
+
+INLINE power_of_e exp_parts(vector z, vector low)
+{
+    static const float shifted[16] = {
+        0x1p64f, 0x1.fb5586p63f, 0x1.f72b84p63f, 0x1.f387a6p63f,
+        0x1.f06fep63f, 0x1.edea64p63f, 0x1.ebfdaep63f, 0x1.eab07ep63f,
+        0x1.ea09e6p63f, 0x1.ea1148p63f, 0x1.eace54p63f, 0x1.ec4918p63f,
+        0x1.ee89fap63f, 0x1.f199bep63f, 0x1.f5818ep63f, 0x1.fa4afap63f};
+    static const float below[16] = {
+        0, 0x1.8d96d4p-25f, -0x1.9c0c22p-27f, 0x1.964904p-25f,
+        0x1.125002p-25f, 0x1.370be4p-25f, -0x1.0a355p-25f, -0x1.00d8acp-27f,
+        0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f,
+        -0x1.f9c304p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f};
+    const vector shifter = vector_of(0x1.8p23f), t = vector_fma(z, vector_of(0x1.715476p4f), shifter), n = t - shifter;
+    const integers i = (integers)t;
+    return (power_of_e){
+        .power = (vector)((integers)look_up(shifted, i) + (i << 19)),
+        .r = vector_fma(n, vector_of(-0x1.62e43p-5f), z),
+        .rest = vector_fma(n, vector_of(0x1.05c61p-33f), low) + look_up(below, i),
+    };
+}
+
+/* To 0.55 ULP. */
+INLINE vector exp_scaled(vector z, vector low)
+{
+    const power_of_e e = exp_parts(z, low);
+    const vector q = vector_fma(e.r, vector_of(0x1.555762p-3f), vector_of(0x1.00022p-1f));
+    const vector s = vector_fma(e.r, e.rest, e.rest); /* (1 + r) rest */
+    return vector_fma(e.power, vector_fma(e.r * e.r, q, s) + e.r, e.power);
+}
+
+/* hi + lo, |lo| < 2^-11 hi, to 2^-34 */
+INLINE vector exp_two(vector z, vector *lo)
+{
+    const power_of_e e = exp_parts(z, vector_of(0));
+    const vector q = vector_fma(e.r, vector_fma(e.r, vector_of(0x1.555696p-5f), vector_of(0x1.5556ep-3f)), vector_of(0.5f));
+    const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
+    *lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
+    return hi;
+}
 
 #endif

@@ -1,0 +1,279 @@
+/* rows_log.h - log_softmax; float rows in float lanes where that is exact enough, as in rows_float.h. */
+
+/* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
+INLINE num log1p_far(num t)
+{
+    const int k = (int)(to_bits(1 + rounded(t)) >> 52) - 1023;
+    const double s = pow2(ROUNDER - k);
+    return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
+}
+
+#define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
+
+/* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
+ * the others would lose their digits. */
+static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)
+{
+    lanes s = {0};
+    int64_t equal = 0;
+    for (size_t i = 0; i < n; i += CHUNK) {
+        real copy[CHUNK];
+        double e[CHUNK];
+        const real *part = x + i;
+        size_t m = CHUNK;
+        if (n - i < CHUNK) {
+            m = (n - i + LANES - 1) & ~(size_t)(LANES - 1);
+            for (size_t j = 0; j < m; j++)
+                copy[j] = i + j < n ? part[j] : (real)-INFINITY;
+            part = copy;
+        }
+        IVDEP for (size_t j = 0; j < m; j++)
+        {
+            const double d = part[j] - max;
+            const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
+            const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
+            e[j] = d == d ? v : d;
+        }
+        for (size_t j = 0; j < m; j++)
+            equal += (double)part[j] == max;
+        for (size_t j = 0; j < m; j += LANES)
+            lanes_add_wide(&s, e + j, 0);
+    }
+    *maxima = (double)equal;
+    return scale(lanes_total(&s), 1 / UP);
+}
+
+static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const double d = x[i] - max;
+        const double r = rounded(sub(sum(x[i], -max), log_sum)); /* of one sign: nothing cancels */
+        y[i] = one_nan(d < -DBL_MAX ? d - rounded(log_sum) : r);
+    }
+}
+
+#if CACT_REAL == 32
+/* The same in float lanes, each term to 0.55 ULP. */
+static __attribute__((noinline)) double others_float(size_t n, const float *x, const float *last, float max,
+                                                     double *maxima)
+{
+    const vector m = vector_of(max), least = vector_of(max - FLOAT_FAR);
+    integers equal[LANES / VECTOR] = {0};
+    lanes s = {0};
+    for (size_t i = 0; i < n; i += LANES) {
+        const float *block = i + LANES <= n ? x + i : last;
+        VECTORS
+        {
+            const vector v = vector_at(block + k * VECTOR);
+            vector low;
+            const vector d = difference(vector_at_least(v, least), m, &low), p = exp_scaled(d, low);
+            const integers is_max = v == m, none = is_max | (v < least);
+            add_vector(s.hi + 2 * k, (vector)((integers)p & ~none));
+            equal[k] -= is_max;
+        }
+    }
+    int32_t each[LANES], count = 0;
+    memcpy(each, equal, sizeof each);
+    for (int j = 0; j < LANES; j++)
+        count += each[j];
+    *maxima = count;
+    return lanes_total(&s) * 0x1p-64;
+}
+
+/* To 1.25 ULP: of three roundings none is of more than the result. */
+static __attribute__((noinline)) void minus_log_float(size_t n, const float *x, float max, float log_sum, float *y)
+{
+    const int is_nan = log_sum != log_sum;
+    for (size_t i = 0; i < n; i += VECTOR) {
+        const vector v = is_nan ? vector_of(NAN) : (vector_at(x + i) - max) - log_sum;
+        memcpy(y + i, &v, sizeof v);
+    }
+}
+#endif
+
+static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
+{
+    const real *x = x_;
+    real *y = y_, last[LANES];
+    double maxima;
+    (void)dy;
+    take_last(x, n, (real)-INFINITY, last);
+    const double max = maximum(n, x, last, 0);
+    const size_t whole = n & ~(size_t)(LANES - 1);
+#if CACT_REAL == 32
+    if (MAX_IN_FLOAT(max)) {
+        const num rest = others_float(n, x, last, (float)max, &maxima);
+        const float log_sum = (float)log1p_far(maxima - 1 + rest);
+        minus_log_float(whole, x, (float)max, log_sum, y);
+        if (n % LANES) {
+            minus_log_float(LANES, last, (float)max, log_sum, last);
+            put_last(last, n, y);
+        }
+        return;
+    }
+#endif
+    const num rest = others(n, x, max, &maxima);
+    const num log_sum = log1p_far(add(exact(maxima - 1), rest));
+    minus_log(whole, x, max, log_sum, y);
+    if (n % LANES) {
+        minus_log(LANES, last, max, log_sum, last);
+        put_last(last, n, y);
+    }
+}
+
+/* e^v = (hi + lo) 2^k to 2^-99, |v| <= 1e4: (v - k log 2)/2^8 in Taylor's series, eight times doubled. */
+static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
+{
+    const double n = __builtin_rint(v * LOG2E);
+    const fine p = fine_product(-n, LN2_LO), s = fine_sum(fma_(-n, LN2_HI, v), p.hi);
+    const fine r = fine_scale((fine){s.hi, s.lo + fma_(-n, LN2_THIRD, p.lo)}, 0x1p-8);
+    fine q = {1, 0};
+    for (int i = 11; i > 1; i--)
+        q = fine_one_plus(fine_ratio(fine_mul(r, q), (fine){i, 0}));
+    q = fine_mul(r, q); /* e^r - 1 */
+    for (int i = 0; i < 8; i++)
+        q = fine_add(fine_scale(q, 2), fine_mul(q, q));
+    *k = (int)n;
+    return fine_one_plus(q);
+}
+
+/* dx = dy - e^y sum(dy).  Measured: float32 0.53 ULP, float64 1.5 (of which 0.5 where the terms are not some times
+ * dx).  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare,
+ * but what is left of the class that a net is sure of.  Where that leaves less than 2^-40 of dy, as for
+ * dy = -softmax(x), by exact sums. */
+#define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
+
+typedef struct {
+    size_t n;
+    const real *dy, *last;
+    lanes sums;
+    fine sum;
+    int words; /* of sums; 0 before they are taken */
+} summed;
+
+static __attribute__((noinline)) void need_words(summed *row, int words)
+{
+    if (row->words >= words)
+        return;
+    row->words = words;
+    row->sums = words == 2 ? row_sums(row->n, row->dy, row->last, 2) : row_sums(row->n, row->dy, row->last, 3);
+    row->sum = lanes_total_fine(&row->sums);
+}
+
+static __attribute__((noinline, cold)) double minus_share_exactly(double dy, summed *row, double y)
+{
+    need_words(row, 3);
+    int k;
+    const exact_sum e = exactly_exp(y, &k), s = lanes_exactly(&row->sums);
+    exact_sum share = exactly_times(&e, &s);
+    for (int i = 0; i < share.n; i++)
+        share.part[i] = -share.part[i] * pow2(k / 2 + ROUNDER) * pow2(k - k / 2 + ROUNDER);
+    exactly_add(&share, dy);
+    return exactly(&share);
+}
+
+static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, summed *row,
+                                                                const real *y, real *dx)
+{
+    const fine s = row->sum;
+    for (size_t i = 0; i < n; i++) {
+        const double a = abs_(dy[i]);
+        if (!(abs_(dx[i]) < a * CLOSE && abs_(y[i]) < 1400))
+            continue;
+        int k;
+        const fine e = exp_twice(y[i], &k);
+        const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
+        const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
+        const fine d = fine_sum(dy[i], -share.hi);
+        double r = d.hi + (d.lo - share.lo);
+        if (abs_(r) < a * 0x1p-40 && a < 0x1p900 && a > 0x1p-800)
+            r = minus_share_exactly(dy[i], row, y[i]);
+        dx[i] = (real)r;
+    }
+}
+
+static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summed *row, const real *y, real *dx)
+{
+    need_words(row, 2);
+    const num s = abs_(row->sum.hi) <= DBL_MAX ? num_of(row->sum) : exact(row->sum.hi);
+    int64_t close = 0;
+    IVDEP for (size_t i = 0; i < n; i++)
+    {
+        const double v = y[i], least = sizeof(real) == 4 ? -300 : -FARTHEST;
+        const num z = exact(v > 300 ? 300 : v < least ? least : v);
+#if CACT_REAL == 32
+        const num share = exp_precise(z) * s;
+#else
+        const exponential e = exp_far(z);
+        const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
+#endif
+        const double d = rounded(sub(exact(dy[i]), share));
+        dx[i] = one_nan(v == v ? d : v);
+        close |= abs_(d) < abs_(dy[i]) * CLOSE;
+    }
+    if (close)
+        minus_share_closely(n, dy, row, y, dx);
+}
+
+#if CACT_REAL == 32
+/* The same in float lanes, off by 1 ULP and 2^-34 of dy, but for blocks with |dx| < 2^-8 |dy|, a NaN, or y not below 30. */
+static __attribute__((noinline)) void minus_share_float(size_t n, const float *dy, double sum_dy, summed *row,
+                                                        const float *y, float *dx)
+{
+    const double s = sum_dy * 0x1p-64;
+    const vector hi = vector_of((float)s), lo = vector_of((float)(s - (float)s));
+    for (size_t i = 0; i < n; i += LANES) {
+        int enough = 1;
+        VECTORS
+        {
+            const vector v = vector_at(y + i + k * VECTOR), a = vector_at(dy + i + k * VECTOR);
+            vector e_lo;
+            const vector e = exp_two(vector_at_least(v, vector_of(-130)), &e_lo), share = e * hi;
+            const vector low = vector_fma(e, hi, -share) + vector_fma(e_lo, hi, e * lo), r = (a - share) - low;
+            enough &= all((vector_size(r) >= vector_size(a) * 0x1p-8f) & (v < 30));
+            memcpy(dx + i + k * VECTOR, &r, sizeof r);
+        }
+        if (!enough)
+            minus_share(LANES, dy + i, row, y + i, dx + i);
+    }
+}
+
+/* Whether the quick sum of dy is near enough for it: to 2^-34. */
+INLINE int enough_for_share(quick_sum s)
+{
+    return abs_(s.sum) > s.size * 0x1p-10f && abs_(s.sum) > 0x1p-30 && abs_(s.sum) < 0x1p30;
+}
+#endif
+
+static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
+{
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_, last_dy[LANES], last_y[LANES], part[CHUNK];
+    take_last(dy, n, 0, last_dy);
+    take_last(y, n, 0, last_y);
+    summed row;
+    row.n = n, row.dy = dy, row.last = last_dy, row.words = 0;
+#if CACT_REAL == 32
+    const quick_sum quick = quick_total(n, dy, last_dy);
+    const int in_float = enough_for_share(quick);
+#define MINUS_SHARE(n, dy, y, dx) \
+    in_float ? minus_share_float(n, dy, quick.sum, &row, y, dx) : minus_share(n, dy, &row, y, dx)
+#else
+#define MINUS_SHARE(n, dy, y, dx) minus_share(n, dy, &row, y, dx)
+#endif
+    const int in_place = dx == dy || dx == y;
+    if (dx == dy) /* which is not to be read again */
+        need_words(&row, 3);
+    const size_t whole = n & ~(size_t)(LANES - 1);
+    for (size_t i = 0; i < whole; i += CHUNK) {
+        const size_t m = whole - i < CHUNK ? whole - i : CHUNK;
+        MINUS_SHARE(m, dy + i, y + i, in_place ? part : dx + i);
+        if (in_place)
+            memcpy(dx + i, part, m * sizeof *part);
+    }
+    if (n % LANES) {
+        MINUS_SHARE(LANES, last_dy, last_y, part);
+        put_last(part, n, dx);
+    }
+}
