@@ -298,7 +298,6 @@ typedef struct {
 #define LOG2E 0x1.71547652b82fep0
 #define LN2_HI 0x1.62e42fefa39efp-1
 #define LN2_LO 0x1.abc9e3b39803fp-56
-#define LN2_THIRD 0x1.7b57a079a1934p-111
 
 /* Q of e^r - 1 = r + r^2 Q(r), tools/exp.sollya: 2^-62 relative to 1; its first coefficient, 1/2, is
  * given, or 0 where that term is added elsewhere.  Even and odd powers apart: the least work for

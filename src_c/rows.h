@@ -111,17 +111,42 @@ INLINE num lanes_total(const lanes *s)
 #endif
 }
 
-/* The sum of all words */
-static __attribute__((noinline, cold)) exact_sum lanes_exactly(const lanes *s)
+INLINE void add_three(wide *s, wide a, wide b, wide c)
 {
-    exact_sum t = {0};
-    EACH for (int j = 0; j < WIDE; j++)
-    {
-        exactly_add(&t, s->least[k][j]);
-        exactly_add(&t, s->lo[k][j]);
-        exactly_add(&t, s->hi[k][j]);
-    }
-    return t;
+    wide rest = {0};
+    add_wide(&s[0], &rest, a, NOTHING);
+    s[2] += c;
+    add_wide(&s[1], &s[2], b, NOTHING);
+    add_wide(&s[1], &s[2], rest, NOTHING);
+}
+
+/* All three words; only where a sum is taken closely. */
+static __attribute__((noinline, cold)) three lanes_three(const lanes *s)
+{
+    wide t[3] = {s->hi[0], s->lo[0], s->least[0]};
+    for (int k = 1; k < LANES / WIDE; k++)
+        add_three(t, s->hi[k], s->lo[k], s->least[k]);
+    three sum = {0, 0, 0};
+    for (int j = 0; j < WIDE; j++)
+        sum = three_add(sum, three_of(t[0][j], t[1][j], t[2][j]));
+    return sum;
+}
+
+/* The sum of numbers that need not be exact. */
+INLINE double lanes_about(const void *s)
+{
+    double t[LANES];
+    memcpy(t, s, sizeof t);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            t[j] += t[j + half];
+    return t[0];
+}
+
+INLINE wide wide_size(wide a) /* |a| */
+{
+    typedef int64_t bits __attribute__((vector_size(WIDE * sizeof(int64_t))));
+    return (wide)((bits)a & INT64_MAX);
 }
 
 /* The last n mod 16 elements of a row, padded; and back. */
@@ -261,7 +286,7 @@ static void softmin_row(size_t n, const void *dy, const void *x, void *y)
 }
 
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
-INLINE void dot_block(lanes *s, const real *a, const real *b, int closely)
+INLINE void dot_block(lanes *s, wide *size, const real *a, const real *b, int closely)
 {
     EACH
     {
@@ -272,6 +297,7 @@ INLINE void dot_block(lanes *s, const real *a, const real *b, int closely)
         wide e;
         for (int j = 0; j < WIDE; j++)
             e[j] = fma_(x[j], y[j], -p[j]);
+        size[k] += wide_size(p);
         if (closely) {
             add_closely(&s->hi[k], &s->lo[k], &s->least[k], p);
             add_closely(&s->hi[k], &s->lo[k], &s->least[k], e);
@@ -281,63 +307,69 @@ INLINE void dot_block(lanes *s, const real *a, const real *b, int closely)
     }
 }
 
-INLINE lanes dots(size_t n, const real *a, const real *b, const real *last_a, const real *last_b, int closely)
+INLINE lanes dots(size_t n, const real *a, const real *b, const real *last_a, const real *last_b, int closely,
+                  double *size)
 {
     lanes s = {0};
+    wide sizes[LANES / WIDE] = {0};
     for (size_t i = 0; i + LANES <= n; i += LANES)
-        dot_block(&s, a + i, b + i, closely);
+        dot_block(&s, sizes, a + i, b + i, closely);
     if (n % LANES)
-        dot_block(&s, last_a, last_b, closely);
+        dot_block(&s, sizes, last_a, last_b, closely);
+    *size = lanes_about(sizes);
     return s;
 }
 
-static __attribute__((noinline)) fine dot(size_t n, const real *a, const real *b, const real *last_a,
-                                          const real *last_b)
+/* What backward takes from dy, in hi + lo; nearer to it than `near` (of the terms of the sum, 2^-40) a dy is to be
+ * compared with a closer sum.  Float rows never are. */
+typedef struct {
+    fine value;
+    double near;
+} row_mean;
+
+#define NEAR(size) (sizeof(real) == 4 ? -1 : (size) * 0x1p-40)
+
+static __attribute__((noinline)) row_mean dot(size_t n, const real *a, const real *b, const real *last_a,
+                                              const real *last_b)
 {
-    const lanes s = dots(n, a, b, last_a, last_b, 0);
-    return lanes_total_fine(&s);
+    double size;
+    const lanes s = dots(n, a, b, last_a, last_b, 0, &size);
+    return (row_mean){lanes_total_fine(&s), NEAR(size)};
 }
 
-/* Nearer to the mean no more than 12 bits of dy - mean are known, with a mean in hi + lo.  Never in float rows. */
-#define NEAR(mean) (sizeof(real) == 4 ? -1 : abs_(mean) * 0x1p-40)
-
-/* Whether a row needs exact sums, which are to stay within the exponents of a double. */
-static __attribute__((noinline)) int any_near(size_t n, const real *dy, double mean)
+/* Whether a row needs a closer sum, which is to stay within the exponents of a double. */
+static __attribute__((noinline)) int any_near(size_t n, const real *dy, row_mean m)
 {
-    const double near = NEAR(mean);
     int64_t some = 0, big = 0;
-    for (size_t i = 0; i < n && near > 0; i++) {
-        some |= abs_(dy[i] - mean) < near;
+    for (size_t i = 0; i < n && m.near > 0x1p-840; i++) {
+        some |= abs_(dy[i] - m.value.hi) < m.near;
         big |= abs_(dy[i]) > 0x1p900;
     }
-    return some && !big && abs_(mean) > 0x1p-800;
+    return some && !big;
 }
 
-/* The loop below where some dy is near: the sum in three words, dy - d exact but for the last. */
+/* The loop below with the sum in three words: dy - d is exact but for its last. */
 static __attribute__((noinline, cold)) void times_difference_closely(size_t n, const real *dy, const real *y,
                                                                      double sign, real *dx)
 {
     real last_dy[LANES], last_y[LANES];
+    double size;
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const lanes s = dots(n, dy, y, last_dy, last_y, 1);
-    exact_sum d = lanes_exactly(&s);
-    double part[3];
-    for (int k = 0; k < 3; k++) {
-        part[k] = exactly(&d);
-        exactly_add(&d, -part[k]);
-    }
+    const lanes s = dots(n, dy, y, last_dy, last_y, 1, &size);
+    const three d = lanes_three(&s);
     IVDEP for (size_t i = 0; i < n; i++)
     {
-        const fine a = fine_sum(dy[i], -part[0]), b = fine_sum(a.hi, -part[1]), c = fine_sum(b.hi, a.lo);
-        dx[i] = (real)((c.hi + (c.lo + (b.lo - part[2]))) * (y[i] * sign));
+        const fine a = fine_sum(dy[i], -d.a), b = fine_sum(a.hi, -d.b), c = fine_sum(b.hi, a.lo);
+        dx[i] = (real)((c.hi + (c.lo + (b.lo - d.c))) * (y[i] * sign));
     }
 }
 
 /* Returns whether some dy is near to d. */
-static __attribute__((noinline)) int times_difference(size_t n, const real *dy, fine d, const real *y,
+static __attribute__((noinline)) int times_difference(size_t n, const real *dy, row_mean m, const real *y,
                                                       double sign, real *dx)
 {
+    const fine d = m.value;
     n &= ~(size_t)(LANES - 1);
 #if CACT_REAL == 32
     if (abs_(d.hi) < 0x1p100) { /* all is finite, and dy - d cannot overflow: in float, at most 2 ULP */
@@ -353,7 +385,7 @@ static __attribute__((noinline)) int times_difference(size_t n, const real *dy, 
     int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
-        near |= abs_(dy[i] - d.hi) < NEAR(d.hi);
+        near |= abs_(dy[i] - d.hi) < m.near;
 #if CACT_REAL == 32 /* dy - d.hi is exact where it cancels */
         dx[i] = one_nan((dy[i] - d.hi - d.lo) * (y[i] * sign));
 #else
@@ -374,9 +406,9 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
     if (softmax_backward_float(n, dy, y, last_dy, last_y, (float)sign, dx))
         return;
 #endif
-    const fine d = dot(n, dy, y, last_dy, last_y);
+    const row_mean d = dot(n, dy, y, last_dy, last_y);
     const int in_place = dx == dy || dx == y;
-    if (in_place && any_near(n, dy, d.hi)) {
+    if (in_place && any_near(n, dy, d)) {
         times_difference_closely(n, dy, y, sign, dx);
         return;
     }
@@ -385,7 +417,7 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         near |= times_difference(LANES, last_dy, d, last_y, sign, last_dy);
         put_last(last_dy, n, dx);
     }
-    if (near && !in_place && any_near(n, dy, d.hi))
+    if (near && !in_place && any_near(n, dy, d))
         times_difference_closely(n, dy, y, sign, dx);
 }
 

@@ -122,26 +122,10 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
     }
 }
 
-/* e^v = (hi + lo) 2^k to 2^-99, |v| <= 1e4: (v - k log 2)/2^8 in Taylor's series, eight times doubled. */
-static __attribute__((noinline, cold)) fine exp_twice(double v, int *k)
-{
-    const double n = __builtin_rint(v * LOG2E);
-    const fine p = fine_product(-n, LN2_LO), s = fine_sum(fma_(-n, LN2_HI, v), p.hi);
-    const fine r = fine_scale((fine){s.hi, s.lo + fma_(-n, LN2_THIRD, p.lo)}, 0x1p-8);
-    fine q = {1, 0};
-    for (int i = 11; i > 1; i--)
-        q = fine_one_plus(fine_ratio(fine_mul(r, q), (fine){i, 0}));
-    q = fine_mul(r, q); /* e^r - 1 */
-    for (int i = 0; i < 8; i++)
-        q = fine_add(fine_scale(q, 2), fine_mul(q, q));
-    *k = (int)n;
-    return fine_one_plus(q);
-}
-
-/* dx = dy - e^y sum(dy).  Measured: float32 0.53 ULP, float64 1.5 (of which 0.5 where the terms are not some times
- * dx).  Where |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare,
- * but what is left of the class that a net is sure of.  Where that leaves less than 2^-40 of dy, as for
- * dy = -softmax(x), by exact sums. */
+/* dx = dy - e^y sum(dy).  Measured in float64: 1.5 ULP (of which 0.5 where the terms are not some times dx).  Where
+ * |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare, but what
+ * is left of the class that a net is sure of.  Beside y = 0 from e^y - 1, so that nothing is lost of a dy that is its
+ * sum; where else less than 2^-44 of the terms is left, as of dy = -softmax(x), in three words. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
 
 typedef struct {
@@ -159,18 +143,29 @@ static __attribute__((noinline)) void need_words(summed *row, int words)
     row->words = words;
     row->sums = words == 2 ? row_sums(row->n, row->dy, row->last, 2) : row_sums(row->n, row->dy, row->last, 3);
     row->sum = lanes_total_fine(&row->sums);
+#if CACT_REAL == 64
+    wide size[LANES / WIDE];
+    EACH size[k] = wide_size(row->sums.hi[k]);
+    if (abs_(row->sum.hi) < lanes_about(size) * 0x1p-40) {
+        need_words(row, 3);
+        const three t = lanes_three(&row->sums);
+        row->sum = (fine){t.a, t.b};
+    }
+#endif
 }
 
-static __attribute__((noinline, cold)) double minus_share_exactly(double dy, summed *row, double y)
+static __attribute__((noinline, cold)) double minus_share_in_three(double dy, summed *row, double y)
 {
     need_words(row, 3);
     int k;
-    const exact_sum e = exactly_exp(y, &k), s = lanes_exactly(&row->sums);
-    exact_sum share = exactly_times(&e, &s);
-    for (int i = 0; i < share.n; i++)
-        share.part[i] = -share.part[i] * pow2(k / 2 + ROUNDER) * pow2(k - k / 2 + ROUNDER);
-    exactly_add(&share, dy);
-    return exactly(&share);
+    const three s = lanes_three(&row->sums), minus = {-s.a, -s.b, -s.c};
+    three e = expm1_three(y, &k), rest = {dy, 0, 0};
+    if (k == 0)
+        rest = three_add(rest, minus);
+    else
+        e = three_add(e, (three){1, 0, 0});
+    const three share = three_scale(three_scale(three_mul(e, minus), pow2(k / 2 + ROUNDER)), pow2(k - k / 2 + ROUNDER));
+    return three_add(rest, share).a;
 }
 
 static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, summed *row,
@@ -178,18 +173,17 @@ static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const 
 {
     const fine s = row->sum;
     for (size_t i = 0; i < n; i++) {
-        const double a = abs_(dy[i]);
-        if (!(abs_(dx[i]) < a * CLOSE && abs_(y[i]) < 1400))
+        if (!(abs_(dx[i]) < abs_(dy[i]) * CLOSE && abs_(y[i]) < 1400))
             continue;
         int k;
-        const fine e = exp_twice(y[i], &k);
+        const fine m = expm1_twice(y[i], &k), e = k ? fine_one_plus(m) : m;
+        const fine rest = k ? (fine){dy[i], 0} : fine_plus((fine){-s.hi, -s.lo}, dy[i]);
         const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
         const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
-        const fine d = fine_sum(dy[i], -share.hi);
-        double r = d.hi + (d.lo - share.lo);
-        if (abs_(r) < a * 0x1p-40 && a < 0x1p900 && a > 0x1p-800)
-            r = minus_share_exactly(dy[i], row, y[i]);
-        dx[i] = (real)r;
+        const fine d = fine_sum(rest.hi, -share.hi);
+        const double r = d.hi + (d.lo + (rest.lo - share.lo)), terms = abs_(k ? dy[i] : rest.hi == 0 ? 0 : s.hi);
+        const int lost = sizeof(real) == 8 && abs_(r) < terms * 0x1p-44 && terms > 0x1p-800 && abs_(s.hi) < 0x1p900;
+        dx[i] = (real)(lost ? minus_share_in_three(dy[i], row, y[i]) : r);
     }
 }
 

@@ -215,46 +215,64 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
     project(n, x, last, max, 1, tau, 1, needs_closely(&m, tau), y);
 }
 
-/* The number that dy is wherever y > 0 (dx is then 0), or NaN. */
+/* The number that dy is wherever y > 0 (dx is then 0); NaN where it is not one, or a row is not finite. */
 INLINE double one_number(size_t n, const real *dy, const real *y)
 {
     size_t first = 0;
     while (first < n && y[first] == 0)
         first++;
-    for (size_t i = first; i < n; i++)
-        if (y[i] != 0 && (dy[i] != dy[first] || y[i] != y[i]))
+    for (size_t i = 0; i < n; i++) {
+        const double a = dy[i], v = y[i];
+        if (!(a - a == 0 && v - v == 0 && (v == 0 || (v > 0 && a == dy[first]))))
             return NAN;
+    }
     return first < n ? dy[first] : NAN;
 }
 
 /* dx = dy - (mean of dy over the support {y > 0}) on the support, 0 elsewhere */
-INLINE void support_block(lanes *s, flags *count, const real *dy, const real *y)
+INLINE void support_block(lanes *s, wide *size, flags *count, const real *dy, const real *y)
 {
     EACH
     {
         const flags keep = wide_at(y + k * WIDE) > 0;
         const wide a = where_wide(keep, wide_at(dy + k * WIDE));
         *count -= keep;
+        if (sizeof(real) == 8)
+            size[k] += wide_size(a);
         add_wide(&s->hi[k], &s->lo[k], a, NOTHING);
     }
 }
 
+static __attribute__((noinline)) row_mean mean_of_support(size_t n, const real *dy, const real *y,
+                                                          const real *last_dy, const real *last_y)
+{
+    lanes s = {0};
+    wide size[LANES / WIDE] = {0};
+    flags count = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        support_block(&s, size, &count, dy + i, y + i);
+    if (n % LANES)
+        support_block(&s, size, &count, last_dy, last_y);
+    const double k = counted(&count);
+    return (row_mean){fine_ratio(lanes_sum(&s), (fine){k, 0}), NEAR(lanes_about(size) / k)};
+}
+
 /* Returns whether some dy is near to the mean. */
-static __attribute__((noinline)) int minus_mean(size_t n, const real *dy, fine mean, const real *y, real *dx)
+static __attribute__((noinline)) int minus_mean(size_t n, const real *dy, row_mean m, const real *y, real *dx)
 {
     int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
         const double a = dy[i], v = y[i];
-        const fine d = fine_sum(a, -mean.hi);
-        const double r = d.hi + (d.lo - mean.lo), none = a == a ? 0 : a;
-        near |= (abs_(d.hi) < NEAR(mean.hi)) & (r != 0); /* 0: often, where only one y is not */
+        const fine d = fine_sum(a, -m.value.hi);
+        const double r = d.hi + (d.lo - m.value.lo), none = a == a ? 0 : a;
+        near |= abs_(d.hi) < m.near;
         dx[i] = one_nan(v == v ? v > 0 ? r : none : v);
     }
     return near != 0;
 }
 
-/* dx = (k dy - sum)/k where dy is all but the mean of k elements */
+/* The same, (k dy - sum)/k from an exact sum. */
 static __attribute__((noinline, cold)) void minus_mean_closely(size_t n, const real *dy, const real *y, real *dx)
 {
     exact_sum minus = {0};
@@ -265,25 +283,15 @@ static __attribute__((noinline, cold)) void minus_mean_closely(size_t n, const r
             size++;
         }
     for (size_t i = 0; i < n; i++) {
+        const double a = dy[i], v = y[i], none = a == a ? 0 : a;
         exact_sum s = minus;
-        exactly_add_product(&s, dy[i], size);
-        dx[i] = (real)(y[i] > 0 ? exactly(&s) / size : 0);
+        exactly_add_product(&s, a, size);
+        const fine r = fine_ratio(exactly_two(s), (fine){size, 0});
+        dx[i] = one_nan(v == v ? v > 0 ? r.hi : none : v);
     }
 }
 
-static __attribute__((noinline)) fine mean_of_support(size_t n, const real *dy, const real *y,
-                                                       const real *last_dy, const real *last_y)
-{
-    lanes s = {0};
-    flags count = {0};
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        support_block(&s, &count, dy + i, y + i);
-    if (n % LANES)
-        support_block(&s, &count, last_dy, last_y);
-    return fine_ratio(lanes_sum(&s), (fine){counted(&count), 0});
-}
-
-static int needs_exact_mean(size_t n, const real *dy, const real *y, double mean)
+static int needs_exact_mean(size_t n, const real *dy, const real *y, row_mean mean)
 {
     if (!any_near(n, dy, mean))
         return 0;
@@ -297,9 +305,9 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    const fine mean = mean_of_support(n, dy, y, last_dy, last_y);
+    const row_mean mean = mean_of_support(n, dy, y, last_dy, last_y);
     const int in_place = dx == dy || dx == y;
-    if (in_place && needs_exact_mean(n, dy, y, mean.hi)) {
+    if (in_place && needs_exact_mean(n, dy, y, mean)) {
         minus_mean_closely(n, dy, y, dx);
         return;
     }
@@ -308,7 +316,7 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
         near |= minus_mean(LANES, last_dy, mean, last_y, last_dy);
         put_last(last_dy, n, dx);
     }
-    if (near && !in_place && needs_exact_mean(n, dy, y, mean.hi))
+    if (near && !in_place && needs_exact_mean(n, dy, y, mean))
         minus_mean_closely(n, dy, y, dx);
 }
 
@@ -359,9 +367,10 @@ INLINE fine root(double y)
     return (fine){s, y > 0 ? low : 0};
 }
 
-static __attribute__((noinline)) fine weighted_mean(size_t n, const real *dy, const real *y)
+static __attribute__((noinline)) row_mean weighted_mean(size_t n, const real *dy, const real *y)
 {
     lanes sums = {0}, weights = {0};
+    double size[LANES] = {0};
     for (size_t i = 0; i < n; i += LANES) {
         double s[LANES], s_low[LANES], p[LANES], p_low[LANES];
         real a[LANES], v[LANES];
@@ -373,22 +382,25 @@ static __attribute__((noinline)) fine weighted_mean(size_t n, const real *dy, co
             const fine r = root(v[j]);
             s[j] = r.hi, s_low[j] = r.lo;
             p[j] = r.hi * a[j];
+            size[j] += abs_(p[j]);
             p_low[j] = fma_(r.hi, a[j], -p[j]) + r.lo * a[j];
         }
         lanes_add_wide(&weights, s, s_low);
         lanes_add_wide(&sums, p, p_low);
     }
-    return fine_ratio(lanes_sum(&sums), lanes_sum(&weights));
+    const fine all = lanes_sum(&weights);
+    return (row_mean){fine_ratio(lanes_sum(&sums), all), NEAR(lanes_about(size) / all.hi)};
 }
 
-static __attribute__((noinline)) int times_root(size_t n, const real *dy, fine mean, const real *y, real *dx)
+static __attribute__((noinline)) int times_root(size_t n, const real *dy, row_mean m, const real *y, real *dx)
 {
+    const fine mean = m.value;
     int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
         const fine s = root(y[i]), d = fine_sum(dy[i], -mean.hi);
         const double low = d.lo - mean.lo, hi = d.hi + low, rest = low - (hi - d.hi);
-        near |= abs_(d.hi) < NEAR(mean.hi);
+        near |= abs_(d.hi) < m.near;
         dx[i] = one_nan(fma_(s.hi, hi, fma_(s.hi, rest, s.lo * hi)));
     }
     return near != 0;
@@ -429,8 +441,8 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     take_last(y, n, 0, last_y);
     const double number = one_number(n, dy, y);
     const int known = number == number, in_place = dx == dy || dx == y;
-    const fine mean = known ? (fine){number, 0} : weighted_mean(n, dy, y);
-    if (in_place && !known && any_near(n, dy, mean.hi)) {
+    const row_mean mean = known ? (row_mean){{number, 0}, -1} : weighted_mean(n, dy, y);
+    if (in_place && !known && any_near(n, dy, mean)) {
         times_root_closely(n, dy, y, dx);
         return;
     }
@@ -439,6 +451,6 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
         near |= times_root(LANES, last_dy, mean, last_y, last_dy);
         put_last(last_dy, n, dx);
     }
-    if (near && !in_place && !known && any_near(n, dy, mean.hi))
+    if (near && !in_place && !known && any_near(n, dy, mean))
         times_root_closely(n, dy, y, dx);
 }
