@@ -17,6 +17,17 @@ INLINE wide half_of(vector v, int k)
 #endif
 }
 
+INLINE wide wide_fma(wide a, wide b, wide c)
+{
+#if defined(__AVX512F__)
+    return (wide)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    return (wide)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return (wide){fma_(a[0], b[0], c[0]), fma_(a[1], b[1], c[1])};
+#endif
+}
+
 INLINE void add_vector(wide *sum, vector v)
 {
     sum[0] += half_of(v, 0);
@@ -35,46 +46,48 @@ INLINE vector difference(vector x, vector max, vector *low)
 #define FLOAT_FAR 110
 #define MAX_IN_FLOAT(max) (abs_(max) < 0x1p17) /* of rows: FLOAT_FAR is more than its last bits there */
 
-/* y = 2^64 e^{x - max} (x and max negated for softmin), their sum added to the lanes of `sum` */
-static __attribute__((noinline)) void shifted_exp_float(size_t n, const float *x, int negated, float max, float *y,
-                                                        wide *sum)
+/* y = 2^64 e^{x - max} (x negated for softmin); the sum is returned.  `last` is the last block, padded, and becomes
+ * that of y; so in times_float(). */
+static __attribute__((noinline)) double shifted_exp_float(size_t n, const float *x, float *last, int negated,
+                                                          float max, float *y)
 {
     const integers flip = (integers){0} + (negated ? INT32_MIN : 0);
     const vector m = vector_of(max), least = vector_of(max - FLOAT_FAR);
-    for (size_t i = 0; i + LANES <= n; i += LANES) {
+    lanes s = {0};
+    for (size_t i = 0; i < n; i += LANES) {
+        const int whole = i + LANES <= n;
+        const float *from = whole ? x + i : last;
+        float *to = whole ? y + i : last;
         VECTORS
         {
-            const vector v = (vector)((integers)vector_at(x + i + k * VECTOR) ^ flip);
+            const vector v = (vector)((integers)vector_at(from + k * VECTOR) ^ flip);
             vector low;
             const vector d = difference(vector_at_least(v, least), m, &low), e = exp_scaled(d, low);
-            memcpy(y + i + k * VECTOR, &e, sizeof e);
-            add_vector(sum + 2 * k, e);
+            memcpy(to + k * VECTOR, &e, sizeof e);
+            add_vector(s.hi + 2 * k, e);
         }
     }
+    return lanes_total(&s);
 }
 
 /* y = r y, r in two words */
-static __attribute__((noinline)) void times_float(size_t n, double r, float *y)
+static __attribute__((noinline)) void times_float(size_t n, double r, float *y, float *last)
 {
-    const float hi = (float)r, lo = (float)(r - hi);
-    for (size_t i = 0; i + VECTOR <= n; i += VECTOR) {
-        const vector v = vector_at(y + i), p = r == r ? vector_fma(v, vector_of(hi), v * lo) : vector_of(NAN);
-        memcpy(y + i, &p, sizeof p);
+    const vector hi = vector_of(r == r ? (float)r : NAN), lo = vector_of((float)(r - (float)r));
+    for (size_t i = 0; i < n; i += LANES) {
+        float *block = i + LANES <= n ? y + i : last;
+        VECTORS
+        {
+            const vector v = vector_at(block + k * VECTOR), p = r == r ? vector_fma(v, hi, v * lo) : hi;
+            memcpy(block + k * VECTOR, &p, sizeof p);
+        }
     }
 }
 
 static void softmax_float(size_t n, const float *x, float *last, int negated, float max, float *y)
 {
-    lanes s = {0};
-    shifted_exp_float(n, x, negated, max, y, s.hi);
-    if (n % LANES)
-        shifted_exp_float(LANES, last, negated, max, last, s.hi);
-    const double r = 1 / lanes_total(&s);
-    times_float(n & ~(size_t)(LANES - 1), r, y);
-    if (n % LANES) {
-        times_float(LANES, r, last);
-        put_last(last, n, y);
-    }
+    times_float(n, 1 / shifted_exp_float(n, x, last, negated, max, y), y, last);
+    put_last(last, n, y);
 }
 
 /* ------------------------------------------------------------------ backward
@@ -95,7 +108,7 @@ INLINE void quick_block(wide *s, vector *size, const float *a, const float *b)
         const vector x = vector_at(a + k * VECTOR), y = b ? vector_at(b + k * VECTOR) : x, p = b ? x * y : x;
         size[k] += vector_size(p);
         for (int h = 0; h < 2; h++)
-            s[2 * k + h] += b ? half_of(x, h) * half_of(y, h) : half_of(x, h);
+            s[2 * k + h] = b ? wide_fma(half_of(x, h), half_of(y, h), s[2 * k + h]) : s[2 * k + h] + half_of(x, h);
     }
 }
 
@@ -148,9 +161,10 @@ static __attribute__((noinline)) int times_difference_quick(size_t n, const floa
                                                             float sign, float *dx)
 {
     const float hi = (float)d.sum, lo = (float)(d.sum - hi), near = NEAR_QUICK(d);
+    const vector s = vector_of(sign), high = vector_of(-hi * sign), low = vector_of(-lo * sign);
     integers some = {0};
     for (size_t i = 0; i + VECTOR <= n; i += VECTOR) {
-        const vector t = vector_at(dy + i) - hi, v = vector_at(y + i) * sign, r = vector_fma(v, t, -(v * lo));
+        const vector t = vector_fma(vector_at(dy + i), s, high), v = vector_at(y + i), r = vector_fma(v, t, v * low);
         some |= (t < near) & (t > -near);
         memcpy(dx + i, &r, sizeof r);
     }

@@ -154,17 +154,17 @@ static __attribute__((noinline)) void need_words(summed *row, int words)
 #endif
 }
 
-static __attribute__((noinline, cold)) double minus_share_in_three(double dy, summed *row, double y)
+static __attribute__((noinline, cold)) double minus_share_in_three(double dy, double up, summed *row, double y)
 {
     need_words(row, 3);
     int k;
     const three s = lanes_three(&row->sums), minus = {-s.a, -s.b, -s.c};
-    three e = expm1_three(y, &k), rest = {dy, 0, 0};
+    three e = expm1_three(y, &k), rest = {dy * up, 0, 0};
     if (k == 0)
-        rest = three_add(rest, minus);
+        rest = three_add(rest, three_scale(minus, up));
     else
         e = three_add(e, (three){1, 0, 0});
-    const three share = three_scale(three_scale(three_mul(e, minus), pow2(k / 2 + ROUNDER)), pow2(k - k / 2 + ROUNDER));
+    const three share = three_scale(three_mul(three_scale(e, pow2(k / 2 + ROUNDER) * up), minus), pow2(k - k / 2 + ROUNDER));
     return three_add(rest, share).a;
 }
 
@@ -176,14 +176,15 @@ static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const 
         if (!(abs_(dx[i]) < abs_(dy[i]) * CLOSE && abs_(y[i]) < 1400))
             continue;
         int k;
+        const double a = dy[i], up = abs_(a) < 0x1p-500 && abs_(s.hi) < 0x1p500 ? 0x1p500 : 1; /* from subnormals */
         const fine m = expm1_twice(y[i], &k), e = k ? fine_one_plus(m) : m;
-        const fine rest = k ? (fine){dy[i], 0} : fine_plus((fine){-s.hi, -s.lo}, dy[i]);
-        const double first = pow2(k / 2 + ROUNDER), second = pow2(k - k / 2 + ROUNDER);
+        const fine rest = fine_scale(k ? (fine){a, 0} : fine_plus((fine){-s.hi, -s.lo}, a), up);
+        const double first = pow2(k / 2 + ROUNDER) * up, second = pow2(k - k / 2 + ROUNDER);
         const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
         const fine d = fine_sum(rest.hi, -share.hi);
-        const double r = d.hi + (d.lo + (rest.lo - share.lo)), terms = abs_(k ? dy[i] : rest.hi == 0 ? 0 : s.hi);
+        const double r = d.hi + (d.lo + (rest.lo - share.lo)), terms = abs_(k ? a : rest.hi == 0 ? 0 : s.hi) * up;
         const int lost = sizeof(real) == 8 && abs_(r) < terms * 0x1p-44 && terms > 0x1p-800 && abs_(s.hi) < 0x1p900;
-        dx[i] = (real)(lost ? minus_share_in_three(dy[i], row, y[i]) : r);
+        dx[i] = (real)((lost ? minus_share_in_three(a, up, row, y[i]) : r) / up);
     }
 }
 
@@ -233,11 +234,6 @@ static __attribute__((noinline)) void minus_share_float(size_t n, const float *d
     }
 }
 
-/* Whether the quick sum of dy is near enough for it: to 2^-34. */
-INLINE int enough_for_share(quick_sum s)
-{
-    return abs_(s.sum) > s.size * 0x1p-10f && abs_(s.sum) > 0x1p-30 && abs_(s.sum) < 0x1p30;
-}
 #endif
 
 static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
@@ -250,9 +246,14 @@ static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, 
     row.n = n, row.dy = dy, row.last = last_dy, row.words = 0;
 #if CACT_REAL == 32
     const quick_sum quick = quick_total(n, dy, last_dy);
-    const int in_float = enough_for_share(quick);
+    double sum = quick.sum;
+    if (abs_(sum) < quick.size * 0x1p-10) { /* else it is right to 2^-34 */
+        need_words(&row, 2);
+        sum = row.sum.hi;
+    }
+    const int in_float = abs_(sum) > 0x1p-30 && abs_(sum) < 0x1p30;
 #define MINUS_SHARE(n, dy, y, dx) \
-    in_float ? minus_share_float(n, dy, quick.sum, &row, y, dx) : minus_share(n, dy, &row, y, dx)
+    in_float ? minus_share_float(n, dy, sum, &row, y, dx) : minus_share(n, dy, &row, y, dx)
 #else
 #define MINUS_SHARE(n, dy, y, dx) minus_share(n, dy, &row, y, dx)
 #endif
