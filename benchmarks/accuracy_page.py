@@ -218,9 +218,9 @@ def _measured(dtype: str, e: dict[str, Any]) -> str:
         ]
         if beyond := e["grad"].get("beyond"):
             parts.append(
-                f"where less than 2^-100 of dy is left {_ulp(beyond['max_ulp'])} of {beyond['inputs']:,}"
+                f"\n *    where less than 2^-100 of dy is left {_ulp(beyond['max_ulp'])} of {beyond['inputs']:,}"
             )
-        return f"{dtype}: {', '.join(parts)}"
+        return f"{dtype}: {', '.join(parts)}".replace(", \n", ",\n")
     parts = [
         f"{what} {_ulp(e[part]['max_ulp'])}" + (f" at {_worst(e, part)}" if e[part]["max_ulp"] else "")
         for what, part in (("f", "f"), ("f'", "grad"))
