@@ -216,11 +216,11 @@ def _measured(dtype: str, e: dict[str, Any]) -> str:
             f"{what} {_ulp(e[part]['max_ulp'])} of {e[part]['inputs']:,}"
             for what, part in (("f", "f"), ("backward", "grad"))
         ]
+        line = f"{dtype}: {', '.join(parts)}"
         if beyond := e["grad"].get("beyond"):
-            parts.append(
-                f"\n *    where less than 2^-100 of dy is left {_ulp(beyond['max_ulp'])} of {beyond['inputs']:,}"
-            )
-        return f"{dtype}: {', '.join(parts)}".replace(", \n", ",\n")
+            left = f"{_ulp(beyond['max_ulp'])} of {beyond['inputs']:,}"
+            line += f",\n *    where less than 2^-100 of dy is left {left}"
+        return line
     parts = [
         f"{what} {_ulp(e[part]['max_ulp'])}" + (f" at {_worst(e, part)}" if e[part]["max_ulp"] else "")
         for what, part in (("f", "f"), ("f'", "grad"))
