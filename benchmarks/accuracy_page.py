@@ -1,10 +1,11 @@
-"""docs/accuracy.md from the results of benchmarks/sweep.py."""
+"""docs/accuracy.md from the results of benchmarks/sweep.py and benchmarks/rows.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+import cact
 from cact._idioms import PEERS
 
 __all__ = ["page"]
@@ -26,7 +27,8 @@ x86-64-v4 and aarch64 (tests/test_hashes.py).
 
 def page(entries: list[dict[str, Any]]) -> str:
     own = [e for e in entries if "has" not in e]
-    default = [e for e in own if not e["params"]]
+    shaped = [e for e in own if _shaped(e)]
+    default = [e for e in own if not e["params"] and not _shaped(e)]
     full = sum(e["dtype"] == "float32" and e["f"]["inputs"] > 4e9 for e in default)
     count = sum(e["dtype"] == "float32" for e in default)
     coverage = (
@@ -51,12 +53,15 @@ def page(entries: list[dict[str, Any]]) -> str:
             lines.append(
                 f"| {e['function']} | {params} | {e['dtype']} | {e['f']['inputs']:,} | {' | '.join(cells)} |"
             )
+    if shaped:
+        lines += _rows(shaped)
     peers = [e for e in entries if "has" in e]
     if peers:
         lines += _peers(peers, default)
     lines += ["", "## The runs", ""]
     runs = dict.fromkeys(
-        (e["date"], e["machine"], e["compiler"], e["isa"], e["command"]) for e in (*default, *others, *peers)
+        (e["date"], e["machine"], e["compiler"], e["isa"], e["command"])
+        for e in (*default, *others, *shaped, *peers)
     )
     grouped: dict[tuple[str, ...], list[str]] = {}
     for *where, command in runs:
@@ -106,7 +111,54 @@ def _ulp(v: float) -> str:
 def _worst(e: dict[str, Any] | None, part: str) -> str:
     if e is None:
         return ""
+    if _shaped(e):
+        return str(e[part]["worst"])
     return f"{float.fromhex(e[part]['worst']):.9g}" if e[part]["max_ulp"] else "-"
+
+
+def _shaped(e: dict[str, Any]) -> bool:
+    return not cact.get(e["function"])._record.elementwise
+
+
+def _rows(entries: list[dict[str, Any]]) -> list[str]:
+    """Those of benchmarks/rows.py."""
+    lines = [
+        "",
+        "## Rows and gated functions",
+        "",
+        f"Measured on {', '.join(sorted({e['date'] for e in entries}))} by"
+        " `python benchmarks/rows.py --table` against mpmath; the first number is the elements compared of f,"
+        " the second of backward. Rows: 1 to 100,000 columns, at scales of 0.01, 2, 30 and 300, with masks"
+        " (-inf), near-equal, subnormal, and of all exponents; backward, of the y that it is given, for a dy"
+        " that is random, constant, -softmax(x), or leaves next to nothing of one element. Bound: 4 ULP where"
+        " at least 2^-100 of its own dy is left. Gated functions, maxout and crelu: pairs of elements of all"
+        " exponents and beside the roots of the gate; backward by both. A gated function is value * gate and"
+        " dy * (value * gate'), each product rounded: bounds 2 and 3 ULP where every factor is 0 or a normal"
+        " number; where one is subnormal, has underflowed or overflowed, the product has no more digits than"
+        " it. What these bounds leave out was measured too: the last two columns.",
+        "",
+        "| function | float32 elements | f | backward | float64 elements | f | backward |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    found = _by_function(entries)
+    for name, both in found.items():
+        cells = [
+            cell
+            for e in map(both.get, ("float32", "float64"))
+            for cell in (_elements(e), _cell(e, "f"), _cell(e, "grad"))
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "| function | dtype | f at | backward at | left out: f | backward |"]
+    lines.append("|---|---|---|---|---|---|")
+    for e in entries:
+        beyond = [_ulp(b["max_ulp"]) if (b := e[part].get("beyond")) else "" for part in ("f", "grad")]
+        cells = [_worst(e, "f"), _worst(e, "grad"), *beyond]
+        lines.append(f"| {e['function']} | {e['dtype']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _elements(e: dict[str, Any] | None) -> str:
+    return f"{e['f']['inputs']:,}; {e['grad']['inputs']:,}" if e else ""
 
 
 def _peers(peers: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:
@@ -159,6 +211,16 @@ def comment(source: str, entries: Iterable[dict[str, Any]]) -> str:
 
 def _measured(dtype: str, e: dict[str, Any]) -> str:
     count = e["f"]["inputs"]
+    if _shaped(e):
+        parts = [
+            f"{what} {_ulp(e[part]['max_ulp'])} of {e[part]['inputs']:,}"
+            for what, part in (("f", "f"), ("backward", "grad"))
+        ]
+        line = f"{dtype}: {', '.join(parts)}"
+        if beyond := e["grad"].get("beyond"):
+            left = f"{_ulp(beyond['max_ulp'])} of {beyond['inputs']:,}"
+            line += f",\n *    where less than 2^-100 of dy is left {left}"
+        return line
     parts = [
         f"{what} {_ulp(e[part]['max_ulp'])}" + (f" at {_worst(e, part)}" if e[part]["max_ulp"] else "")
         for what, part in (("f", "f"), ("f'", "grad"))

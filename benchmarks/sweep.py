@@ -330,6 +330,18 @@ def save(new: dict[str, Any]) -> None:
     temporary.replace(RESULTS)
 
 
+def tables() -> None:
+    """Write what is made of the results."""
+    import accuracy_page
+
+    entries = load()
+    PAGE.write_text(accuracy_page.page(entries))
+    for name in dict.fromkeys(e["function"] for e in entries):
+        if (path := ACTIVATIONS / f"{name}.h").exists():  # the gated ones have none
+            own = [e for e in entries if e["function"] == name]
+            path.write_text(accuracy_page.comment(path.read_text(), own))
+
+
 def peer_entry(library: ctypes.CDLL, peer: str, name: str, stride: int) -> dict[str, Any]:
     """The same for the expression that users of another library write (cact/_idioms.py), in float32.
 
@@ -408,15 +420,7 @@ def main() -> int:
     )
     args = parser.parse_args()
     if args.table:
-        import accuracy_page
-
-        entries = load()
-        PAGE.write_text(accuracy_page.page(entries))
-        for name in functions():
-            path = ACTIVATIONS / f"{name}.h"
-            path.write_text(
-                accuracy_page.comment(path.read_text(), [e for e in entries if e["function"] == name])
-            )
+        tables()
         return 0
     if cact.info()["backend"] != "c":
         sys.exit(f"sweep: the C kernels are not in use ({cact.info()['why_not_c']})")

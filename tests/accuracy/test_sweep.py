@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED, ELEMENTWISE, numeric
+from conftest import COMPILED, ELEMENTWISE, ROWS, numeric
 from mpmath import mp, mpf
 
 import cact
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import accuracy_page
+import rows
 import sweep
 
 STRIDE = 4099  # odd, so that all low bits occur
@@ -37,16 +38,38 @@ def test_the_reference_knows_every_function() -> None:
     assert set(sweep.functions()) == set(ELEMENTWISE)
 
 
-@pytest.mark.parametrize("name", sweep.functions())
+@pytest.mark.parametrize("name", [*sweep.functions(), *ROWS])
 def test_the_comments_say_what_was_measured(name: str) -> None:
     source = (sweep.ACTIVATIONS / f"{name}.h").read_text()
-    entries = [e for e in sweep.load() if e["function"] == name]
-    assert source == accuracy_page.comment(source, entries)
+    assert source == accuracy_page.comment(source, [e for e in sweep.load() if e["function"] == name])
     assert "Measured in ULP" in source
+
+
+@pytest.mark.parametrize("name", cact.names())
+def test_what_was_measured_keeps_the_bounds(name: str) -> None:
+    entries = [e for e in sweep.load() if e["function"] == name and "has" not in e]
+    assert {e["dtype"] for e in entries} == {"float32", "float64"}
     for e in entries:
-        if "has" not in e:
-            assert sweep.within(e), e
-            assert e["dtype"] != "float32" or e["f"]["inputs"] >= (1e8 if e["params"] else 4.2e9), e
+        assert (sweep if name in ELEMENTWISE else rows).within(e), e
+        if name in ELEMENTWISE and e["dtype"] == "float32":
+            assert e["f"]["inputs"] >= (1e8 if e["params"] else 4.2e9), e
+
+
+def test_the_page_is_made_of_the_results() -> None:
+    assert sweep.PAGE.read_text() == accuracy_page.page(sweep.load())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", rows.names())
+def test_rows_and_gated_functions_in_small(
+    name: str, dtype: Any, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    monkeypatch.setattr(rows, "LENGTHS", (1, 2, 17))
+    monkeypatch.setattr(rows, "PAIRS", 400)
+    found = rows.measure(name, dtype)
+    assert rows.within({"function": name, **found}), found
 
 
 def reference(library: ctypes.CDLL, name: str, x: np.ndarray) -> np.ndarray:
