@@ -9,7 +9,8 @@ typedef struct {
 INLINE three three_of(double a, double b, double c)
 {
     const fine u = fine_sum(b, c), v = fine_sum(a, u.hi), w = fine_sum(v.lo, u.lo);
-    return (three){v.hi, w.hi, w.lo};
+    const fine x = fine_sum(v.hi, w.hi), y = fine_sum(x.lo, w.lo); /* again: a and b may have cancelled */
+    return (three){x.hi, y.hi, y.lo};
 }
 
 INLINE three three_add(three x, three y)

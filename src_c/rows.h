@@ -6,7 +6,10 @@
  * Sums run in 16 lanes (element i in lane i mod 16), folded by halves at the end, on every
  * instruction set: the same bits everywhere.  Float rows are summed in double, double rows
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
- * is padded with what changes nothing, so that every loop is over whole blocks. */
+ * is padded with what changes nothing, so that every loop is over whole blocks.
+ *
+ * Here softmax and softmin; rows_log.h has log_softmax, simplex.h sparsemax and entmax15, rows_float.h what float rows
+ * do in float lanes, exact.h the sums where terms cancel. */
 
 #include "exact.h"
 
@@ -288,6 +291,7 @@ static void softmin_row(size_t n, const void *dy, const void *x, void *y)
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
 INLINE void dot_block(lanes *s, wide *size, const real *a, const real *b, int closely)
 {
+    (void)size, (void)closely;
     EACH
     {
         const wide x = wide_at(a + k * WIDE), y = wide_at(b + k * WIDE), p = x * y;
@@ -320,7 +324,7 @@ INLINE lanes dots(size_t n, const real *a, const real *b, const real *last_a, co
     return s;
 }
 
-/* What backward takes from dy, in hi + lo; nearer to it than `near` (of the terms of the sum, 2^-40) a dy is to be
+/* What backward takes from dy, in hi + lo; nearer to it than `near` (2^-40 of the terms of the sum) a dy is to be
  * compared with a closer sum.  Float rows never are. */
 typedef struct {
     fine value;

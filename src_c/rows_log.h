@@ -127,6 +127,7 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
  * is left of the class that a net is sure of.  Beside y = 0 from e^y - 1, so that nothing is lost of a dy that is its
  * sum; where else less than 2^-44 of the terms is left, as of dy = -softmax(x), in three words. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
+#define TINY 0x1p-200 /* e^y - 1 is y + y^2/2 */
 
 typedef struct {
     size_t n;
@@ -154,37 +155,38 @@ static __attribute__((noinline)) void need_words(summed *row, int words)
 #endif
 }
 
+/* As minus_share_closely(), of which it is called; up: what keeps the numbers from being subnormal. */
 static __attribute__((noinline, cold)) double minus_share_in_three(double dy, double up, summed *row, double y)
 {
     need_words(row, 3);
     int k;
-    const three s = lanes_three(&row->sums), minus = {-s.a, -s.b, -s.c};
-    three e = expm1_three(y, &k), rest = {dy * up, 0, 0};
-    if (k == 0)
-        rest = three_add(rest, three_scale(minus, up));
-    else
-        e = three_add(e, (three){1, 0, 0});
-    const three share = three_scale(three_mul(three_scale(e, pow2(k / 2 + ROUNDER) * up), minus), pow2(k - k / 2 + ROUNDER));
-    return three_add(rest, share).a;
+    const three s = lanes_three(&row->sums), minus = {-s.a, -s.b, -s.c}, a = {dy, 0, 0};
+    const three m = expm1_three(y, &k), e = k ? three_add(m, (three){1, 0, 0}) : m;
+    const three rest = three_scale(k ? a : three_add(a, minus), up);
+    const double v = y * up, square = v * (y / 2), second = pow2(k - k / 2 + ROUNDER);
+    const three high = abs_(y) < TINY ? three_of(v, square, square * (y / 3)) : three_scale(e, pow2(k / 2 + ROUNDER) * up);
+    return three_add(rest, three_scale(three_mul(high, minus), second)).a;
 }
 
 static __attribute__((noinline, cold)) void minus_share_closely(size_t n, const real *dy, summed *row,
                                                                 const real *y, real *dx)
 {
-    const fine s = row->sum;
+    const fine s = row->sum, minus = {-s.hi, -s.lo};
+    const double size = abs_(s.hi), lost = sizeof(real) == 4 ? 0x1p-70 : 0x1p-44;
     for (size_t i = 0; i < n; i++) {
-        if (!(abs_(dx[i]) < abs_(dy[i]) * CLOSE && abs_(y[i]) < 1400))
+        const double a = dy[i], v = y[i];
+        if (!(abs_(dx[i]) < abs_(a) * CLOSE && abs_(v) < 1400))
             continue;
         int k;
-        const double a = dy[i], up = abs_(a) < 0x1p-500 && abs_(s.hi) < 0x1p500 ? 0x1p500 : 1; /* from subnormals */
-        const fine m = expm1_twice(y[i], &k), e = k ? fine_one_plus(m) : m;
-        const fine rest = fine_scale(k ? (fine){a, 0} : fine_plus((fine){-s.hi, -s.lo}, a), up);
+        const fine m = expm1_twice(v, &k), e = k ? fine_one_plus(m) : m, difference = fine_plus(minus, a);
+        const double left = k ? abs_(a) : abs_(difference.hi), up = left < 0x1p-400 && size < 0x1p500 ? 0x1p500 : 1;
         const double first = pow2(k / 2 + ROUNDER) * up, second = pow2(k - k / 2 + ROUNDER);
-        const fine share = fine_scale(fine_mul(fine_scale(e, first), s), second);
+        const fine high = abs_(v) < TINY ? (fine){v * up, v * up * (v / 2)} : fine_scale(e, first);
+        const fine share = fine_scale(fine_mul(high, s), second), rest = fine_scale(k ? (fine){a, 0} : difference, up);
         const fine d = fine_sum(rest.hi, -share.hi);
-        const double r = d.hi + (d.lo + (rest.lo - share.lo)), terms = abs_(k ? a : rest.hi == 0 ? 0 : s.hi) * up;
-        const int lost = sizeof(real) == 8 && abs_(r) < terms * 0x1p-44 && terms > 0x1p-800 && abs_(s.hi) < 0x1p900;
-        dx[i] = (real)((lost ? minus_share_in_three(a, up, row, y[i]) : r) / up);
+        const double r = d.hi + (d.lo + (rest.lo - share.lo)), terms = up * (k ? abs_(a) : rest.hi == 0 ? 0 : size);
+        const int in_three = abs_(r) < terms * lost && terms > 0x1p-800 && size < 0x1p900;
+        dx[i] = (real)((in_three ? minus_share_in_three(a, up, row, v) : r) / up);
     }
 }
 
