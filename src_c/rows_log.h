@@ -214,7 +214,8 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
 }
 
 #if CACT_REAL == 32
-/* The same in float lanes, off by 1 ULP and 2^-34 of dy, but for blocks with |dx| < 2^-8 |dy|, a NaN, or y not below 30. */
+/* The same in float lanes, off by 1 ULP and 2^-34 of dy, but for blocks with |dx| < 2^-8 |dy|, a NaN, or y not
+ * below 30. */
 static __attribute__((noinline)) void minus_share_float(size_t n, const float *dy, double sum_dy, summed *row,
                                                         const float *y, float *dx)
 {
@@ -235,7 +236,6 @@ static __attribute__((noinline)) void minus_share_float(size_t n, const float *d
             minus_share(LANES, dy + i, row, y + i, dx + i);
     }
 }
-
 #endif
 
 static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
