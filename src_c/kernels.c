@@ -114,7 +114,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
             }                                                                                          \
         }                                                                                              \
     }
-#define ROW_Y_TABLED(name, cost)                                                                       \
+#define ROW_TABLED(name, cost)                                                                         \
     static void name##_values(size_t n, const real *x, real *y)                                        \
     {                                                                                                  \
         for (size_t i = 0; i < n; i += VECTOR) {                                                       \
@@ -132,11 +132,11 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
     CHUNKS(name, value_and_grad, a, o[i] = f; o1[i] = NAN_OR(d.df);)                                   \
     CHUNKS(name, gate, b, (void)d; o[i] = a[i] * f;)                                                   \
     CHUNKS(name, gate_backward, c, const real dy = a[i];                                               \
-           o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * f;)                                         \
-    FROM_Y(name, 0)
+           o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * f;)
 #else
-#define ROW_Y_TABLED(name, cost) ROW_Y(name, 0, cost)
+#define ROW_TABLED(name, cost) ROW(name, 0, cost)
 #endif
+#define ROW_Y_TABLED(name, cost) ROW_TABLED(name, cost) FROM_Y(name, 0)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "activations.h"
@@ -144,6 +144,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #undef BODIES
 #undef ROW
 #undef ROW_Y
+#undef ROW_TABLED
 #undef ROW_Y_TABLED
 #undef ROW_FUNCTION
 
@@ -156,6 +157,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
       __VA_ARGS__, name##_gate, name##_gate_backward}, {0, 0}},
 #define ROW(name, params, cost) ENTRY(name, params, cost, 0, 0)
 #define ROW_Y(name, params, cost) ENTRY(name, params, cost, name##_grad_from_output, name##_backward_from_output)
+#define ROW_TABLED(name, cost) ROW(name, 0, cost)
 #define ROW_Y_TABLED(name, cost) ROW_Y(name, 0, cost)
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 

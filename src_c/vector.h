@@ -62,6 +62,18 @@ INLINE vector where(integers m, vector a, vector b)
     return (vector)(((integers)a & m) | ((integers)b & ~m));
 }
 
+/* At most `most`; NaN stays. */
+INLINE vector vector_at_most(vector x, vector most)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_min_ps((__m512)most, (__m512)x);
+#elif defined(__AVX2__)
+    return (vector)_mm256_min_ps((__m256)most, (__m256)x);
+#else
+    return where(x > most, most, x);
+#endif
+}
+
 /* At least `least`; NaN stays. */
 INLINE vector vector_at_least(vector x, vector least)
 {
@@ -101,13 +113,14 @@ INLINE int all(integers m)
 }
 
 /* ------------------------------------------------------------------ exponential
- * e^(z + low) 2^64 = power e^(r + rest): n = 16 z/log 2 rounded, r = z - n log(2)/16 exact, power = T_j 2^(k + 64) where
- * n = 16 k + j and 2^(j/16) = T_j (1 + L_j), in `rest` L_j and `low` (tools/exp_table.sollya).  -130 <= z <= 40. */
+ * e^(z + low) 2^up = power e^(r + rest): n = 16 z/log 2 rounded, r = z - n log(2)/16 exact, power = T_j 2^(k + up) where
+ * n = 16 k + j and 2^(j/16) = T_j (1 + L_j), in `rest` L_j and `low` (tools/exp_table.sollya).  z such that the result
+ * is not subnormal. */
 typedef struct {
     vector power, r, rest;
 } power_of_e;
 
-INLINE power_of_e exp_parts(vector z, vector low)
+INLINE power_of_e exp_parts(vector z, vector low, int up)
 {
     static const float shifted[16] = {
         0x1p64f, 0x1.fb5586p63f, 0x1.f72b84p63f, 0x1.f387a6p63f,
@@ -119,7 +132,7 @@ INLINE power_of_e exp_parts(vector z, vector low)
         0x1.125002p-25f, 0x1.370be4p-25f, -0x1.0a355p-25f, -0x1.00d8acp-27f,
         0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f,
         -0x1.f9c304p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f};
-    const vector shifter = vector_of(0x1.8p23f), t = vector_fma(z, vector_of(0x1.715476p4f), shifter), n = t - shifter;
+    const vector shifter = vector_of(0x1.8p23f + 16 * (float)(up - 64)), t = vector_fma(z, vector_of(0x1.715476p4f), shifter), n = t - shifter;
     const integers i = (integers)t;
     return (power_of_e){
         .power = (vector)((integers)look_up(shifted, i) + (i << 19)),
@@ -128,23 +141,37 @@ INLINE power_of_e exp_parts(vector z, vector low)
     };
 }
 
-/* To 0.55 ULP. */
+/* e^(z + low) 2^64 to 0.55 ULP */
 INLINE vector exp_scaled(vector z, vector low)
 {
-    const power_of_e e = exp_parts(z, low);
+    const power_of_e e = exp_parts(z, low, 64);
     const vector q = vector_fma(e.r, vector_of(0x1.555762p-3f), vector_of(0x1.00022p-1f));
     const vector s = vector_fma(e.r, e.rest, e.rest); /* (1 + r) rest */
     return vector_fma(e.power, vector_fma(e.r * e.r, q, s) + e.r, e.power);
 }
 
-/* hi + lo, |lo| < 2^-11 hi, to 2^-34 */
+/* e^z 2^64 = hi + lo, |lo| < 2^-11 hi, to 2^-34 */
 INLINE vector exp_two(vector z, vector *lo)
 {
-    const power_of_e e = exp_parts(z, vector_of(0));
+    const power_of_e e = exp_parts(z, vector_of(0), 64);
     const vector q = vector_fma(e.r, vector_fma(e.r, vector_of(0x1.555696p-5f), vector_of(0x1.5556ep-3f)), vector_of(0.5f));
     const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
     *lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
     return hi;
+}
+
+/* 2^64 n/(1 + e^-x), -112 <= x <= 20: with e^-x 2^-64 = hi + lo to 2^-29, the remainder of the division exact but for
+ * its last bits, also where the result is subnormal. */
+INLINE vector times_sigmoid_tabled(vector n, vector x)
+{
+    const power_of_e e = exp_parts(-x, vector_of(0), -64);
+    const vector q = vector_fma(e.r, vector_of(0x1.555762p-3f), vector_of(0x1.00022p-1f));
+    const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
+    const vector lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
+    const vector one = vector_of(0x1p-64f), small = vector_at_most(hi, one), large = vector_at_least(hi, one);
+    const vector t = large + small, rest = (small - (t - large)) + lo; /* up to 2^-11 */
+    const vector d = t + rest, d_lo = rest - (d - t), r = 1 / d, y = n * r;
+    return vector_fma(vector_fma(-y, d_lo, vector_fma(-y, d, n)), r, y);
 }
 
 #endif
