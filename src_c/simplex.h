@@ -254,7 +254,7 @@ static __attribute__((noinline)) row_mean mean_of_support(size_t n, const real *
     if (n % LANES)
         support_block(&s, size, &count, last_dy, last_y);
     const double k = counted(&count);
-    return (row_mean){fine_ratio(lanes_sum(&s), (fine){k, 0}), NEAR(lanes_about(size) / k)};
+    return (row_mean){fine_ratio(lanes_sum(&s), (fine){k, 0}), k == 1 ? -1 : NEAR(lanes_about(size) / k)}; /* of 1: exact */
 }
 
 /* Returns whether some dy is near to the mean. */
