@@ -114,7 +114,7 @@ def extension():
         Extension(
             "cact._kernels",
             sources=["cact/_kernels.pyx", "src_c/dispatch.c", "src_c/threads.c"],
-            depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("act/*.h"))],
+            depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("*/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],
             define_macros=[
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),

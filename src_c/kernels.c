@@ -11,8 +11,11 @@
 
 enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
 
+#ifndef CACT_RESULT /* double, to see what a body has before it is rounded */
+#define CACT_RESULT real
+#endif
 typedef struct {
-    real f, df, dp[CACT_MAX_PARAMS]; /* f, df/dx, df/dparameter */
+    CACT_RESULT f, df, dp[CACT_MAX_PARAMS]; /* f, df/dx, df/dparameter */
 } dual;
 
 /* x s(v) and its derivative s(v) + w s(v) s(-v), w = x v'; y is x clamped to where v may go. */
@@ -71,72 +74,105 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define BODIES
 #define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
 #define FROM_OUTPUT(name) INLINE real name##_from_output(const real y, const double *const p)
-#define SLOPES(name, params)                                                                           \
-    OPERATION(name, grad, params, AT(name, a[i]) o[i] = NAN_OR(d.df);)                                 \
-    OPERATION(name, backward, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.df);)                      \
+#define PARAM_GRAD(name, params)                                                                       \
     OPERATION(name, param_grad, params,                                                                \
               AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)
-#define ROW(name, params, cost)                                                                        \
-    SLOPES(name, params)                                                                               \
-    OPERATION(name, forward, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                               \
-    OPERATION(name, value_and_grad, params, AT(name, a[i]) o[i] = NAN_OR(d.f); o1[i] = NAN_OR(d.df);)  \
-    OPERATION(name, gate, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.f);)                           \
-    OPERATION(name, gate_backward, params, AT(name, c[i]) const real dy = a[i];                        \
+#define OPERATIONS(name, params, suffix)                                                               \
+    OPERATION(name, forward##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                       \
+    OPERATION(name, grad##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.df);)                         \
+    OPERATION(name, backward##suffix, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.df);)              \
+    OPERATION(name, value_and_grad##suffix, params,                                                    \
+              AT(name, a[i]) o[i] = NAN_OR(d.f); o1[i] = NAN_OR(d.df);)                                \
+    OPERATION(name, gate##suffix, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.f);)                   \
+    OPERATION(name, gate_backward##suffix, params, AT(name, c[i]) const real dy = a[i];                \
               o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * NAN_OR(d.f);)
+#define ROW(name, params, cost) OPERATIONS(name, params, ) PARAM_GRAD(name, params)
 #define FROM_Y(name, params)                                                                           \
     OPERATION(name, grad_from_output, params, AT_OUTPUT(name, a[i]) o[i] = NAN_OR(d);)                 \
     OPERATION(name, backward_from_output, params, AT_OUTPUT(name, b[i]) o[i] = a[i] * NAN_OR(d);)
 #define ROW_Y(name, params, cost) ROW(name, params, cost) FROM_Y(name, params)
 #define ROW_FUNCTION(name)
 
-#define CHUNK 256 /* elements worked on at a time, in a buffer on the stack */
-
-/* In float32, values y from tables, a vector at a time, and what else there is from the body. */
+/* In float32 many have f and f' in float lanes, too, a vector at a time, wherever x (or |x|, as
+ * f_at and df_at say) is below a reach.  What
+ * lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one. */
 #if CACT_REAL == 32
-#define TABLED(name) INLINE vector name##_tabled(const vector x)
-#define CHUNKS(name, operation, x, ...)                                                                \
+typedef struct {
+    vector f, df, f_at, df_at;
+} floats;
+#define FLOATS(name, f, df)                                   \
+    static const float name##_f_reach = f, name##_df_reach = df; \
+    INLINE floats name##_floats(const vector x)
+
+/* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
+#define MENDED(name, params, part)                                                                     \
+    static __attribute__((noinline)) vector name##_mended_##part(                                      \
+        const vector x, const floats from, const double *const *p, int each, size_t i)                 \
+    {                                                                                                  \
+        real r[VECTOR];                                                                                \
+        (void)p, (void)each, (void)i;                                                                  \
+        IVDEP for (int j = 0; j < VECTOR; j++)                                                         \
+        {                                                                                              \
+            const double q[CACT_MAX_PARAMS] = P##params(each ? i + (size_t)j : 0);                     \
+            AT(name, x[j])                                                                             \
+            r[j] = NAN_OR(d.part);                                                                     \
+        }                                                                                              \
+        return where(from.part##_at < name##_##part##_reach, from.part, vector_at(r));                                  \
+    }
+
+/* One operation as a loop over vectors, x from `at`, its statements over d.f and d.df, which they ASK for. */
+#define FLOAT_LOOP(name, operation, params, at, ...)                                                      \
     static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
                                    void *const *out)                                                   \
     {                                                                                                  \
-        const double q[CACT_MAX_PARAMS] = {0};                                                         \
-        (void)p, (void)each;                                                                           \
-        for (size_t start = 0; start < n; start += CHUNK) {                                            \
-            const size_t m = n - start < CHUNK ? n - start : CHUNK;                                    \
-            const real *a = in[0], *b = in[1], *c = in[2];                                             \
-            real *o = out[0], *o1 = out[1], y[CHUNK];                                                  \
-            (void)a, (void)b, (void)c, (void)o1;                                                       \
-            name##_values(m, x + start, y);                                                            \
-            IVDEP for (size_t i = start; i < start + m; i++)                                           \
-            {                                                                                          \
-                AT(name, x[i])                                                                         \
-                const real f = y[i - start];                                                           \
-                __VA_ARGS__                                                                            \
-            }                                                                                          \
+        const real *a = in[0], *b = in[1], *c = in[2];                                                 \
+        real *o = out[0], *o1 = out[1];                                                                \
+        (void)a, (void)b, (void)c, (void)o1;                                                           \
+        UNUSUAL##params(name, operation)                                                               \
+        for (size_t i = 0; i < n; i += VECTOR) {                                                       \
+            const vector x = vector_at(at + i);                                                        \
+            floats d = name##_floats(x);                                                               \
+            USUAL##params(name)                                                                        \
+            __VA_ARGS__                                                                                \
         }                                                                                              \
     }
-#define ROW_TABLED(name, cost)                                                                         \
-    static void name##_values(size_t n, const real *x, real *y)                                        \
-    {                                                                                                  \
-        for (size_t i = 0; i < n; i += VECTOR) {                                                       \
-            const vector v = vector_at(x + i), r = where(v == v, name##_tabled(v), v);                 \
-            memcpy(y + i, &r, sizeof r);                                                               \
-        }                                                                                              \
-    }                                                                                                  \
-    static void name##_forward(size_t n, const void *const *in, const double *const *p, int each,      \
-                               void *const *out)                                                       \
-    {                                                                                                  \
-        (void)p, (void)each;                                                                           \
-        name##_values(n, in[0], out[0]);                                                               \
-    }                                                                                                  \
-    SLOPES(name, 0)                                                                                    \
-    CHUNKS(name, value_and_grad, a, o[i] = f; o1[i] = NAN_OR(d.df);)                                   \
-    CHUNKS(name, gate, b, (void)d; o[i] = a[i] * f;)                                                   \
-    CHUNKS(name, gate_backward, c, const real dy = a[i];                                               \
-           o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * f;)
+#define UNUSUAL0(name, operation)
+#define UNUSUAL1(name, operation)                                                                      \
+    if (!each && p[0][0] != name##_usual) {                                                            \
+        name##_##operation##_body(n, in, p, each, out);                                                \
+        return;                                                                                        \
+    }
+#define USUAL0(name)
+#define USUAL1(name)                                                                                   \
+    for (int j = 0; each && j < VECTOR; j++)                                                           \
+        { if (p[0][i + (size_t)j] != name##_usual) d.f_at[j] = d.df_at[j] = NAN; }
+#define ASK(name, part)                                                                                \
+    if (!all_below(d.part##_at, name##_##part##_reach))                                                        \
+        d.part = name##_mended_##part(x, d, p, each, i);
+#define FLOAT_LOOPS(name, params)                                                                      \
+    MENDED(name, params, f)                                                                            \
+    MENDED(name, params, df)                                                                           \
+    FLOAT_LOOP(name, forward, params, a, ASK(name, f) put(o + i, d.f);)                                   \
+    FLOAT_LOOP(name, grad, params, a, ASK(name, df) put(o + i, d.df);)                                    \
+    FLOAT_LOOP(name, backward, params, b, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)             \
+    FLOAT_LOOP(name, value_and_grad, params, a, ASK(name, f) ASK(name, df)                                \
+            put(o + i, d.f); put(o1 + i, d.df);)                                                       \
+    FLOAT_LOOP(name, gate, params, b, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                   \
+    FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                                 \
+            const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
+            put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
+#define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
+#define ROW_FLOATS_1(name, usual, cost)          \
+    static const double name##_usual = usual;    \
+    OPERATIONS(name, 1, _body)                   \
+    PARAM_GRAD(name, 1)                          \
+    FLOAT_LOOPS(name, 1)
 #else
-#define ROW_TABLED(name, cost) ROW(name, 0, cost)
+#define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
+#define ROW_FLOATS_1(name, usual, cost) ROW(name, 1, cost)
 #endif
-#define ROW_Y_TABLED(name, cost) ROW_TABLED(name, cost) FROM_Y(name, 0)
+#define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
+#define ROW_Y_FLOATS_1(name, usual, cost) ROW_FLOATS_1(name, usual, cost) FROM_Y(name, 1)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "activations.h"
@@ -144,21 +180,27 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #undef BODIES
 #undef ROW
 #undef ROW_Y
-#undef ROW_TABLED
-#undef ROW_Y_TABLED
+#undef ROW_FLOATS
+#undef ROW_Y_FLOATS
+#undef ROW_FLOATS_1
+#undef ROW_Y_FLOATS_1
 #undef ROW_FUNCTION
 
 #include "rows.h"
 
 /* ------------------------------------------------------------------ another pass: the table */
-#define ENTRY(name, params, cost, ...)                                                                 \
+#define ENTRY(name, params, cost, param_grad, ...)                                                     \
     {#name, params, 0, cost,                                                                           \
-     {name##_forward, name##_grad, name##_backward, name##_value_and_grad, params ? name##_param_grad : 0, \
-      __VA_ARGS__, name##_gate, name##_gate_backward}, {0, 0}},
-#define ROW(name, params, cost) ENTRY(name, params, cost, 0, 0)
-#define ROW_Y(name, params, cost) ENTRY(name, params, cost, name##_grad_from_output, name##_backward_from_output)
-#define ROW_TABLED(name, cost) ROW(name, 0, cost)
-#define ROW_Y_TABLED(name, cost) ROW_Y(name, 0, cost)
+     {name##_forward, name##_grad, name##_backward, name##_value_and_grad, param_grad, __VA_ARGS__,    \
+      name##_gate, name##_gate_backward}, {0, 0}},
+#define FROM_OUTPUT_OF(name) name##_grad_from_output, name##_backward_from_output
+#define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
+#define ROW_Y(name, params, cost)                                                                      \
+    ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
+#define ROW_FLOATS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
+#define ROW_Y_FLOATS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
+#define ROW_FLOATS_1(name, usual, cost) ROW(name, 1, cost)
+#define ROW_Y_FLOATS_1(name, usual, cost) ROW_Y(name, 1, cost)
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c

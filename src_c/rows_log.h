@@ -10,6 +10,8 @@ INLINE num log1p_far(num t)
 
 #define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
 
+#define CHUNK 256 /* elements worked on at a time, in a buffer on the stack */
+
 /* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
  * the others would lose their digits. */
 static __attribute__((noinline)) num others(size_t n, const real *x, double max, double *maxima)

@@ -25,6 +25,8 @@ INLINE vector vector_at(const float *x)
     return v;
 }
 
+INLINE void put(float *y, vector v) { memcpy(y, &v, sizeof v); }
+
 INLINE vector vector_of(float a) { return a - (vector){0}; } /* -0 stays -0 */
 
 INLINE vector vector_fma(vector a, vector b, vector c)
@@ -53,6 +55,20 @@ INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
     vector r;
     for (int j = 0; j < VECTOR; j++)
         r[j] = table[i[j] & 15];
+    return r;
+#endif
+}
+
+INLINE vector look_up_32(const float table[32], integers i) /* table[i & 31] */
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)i, _mm512_loadu_ps(table + 16));
+#elif defined(__AVX2__)
+    return (vector)_mm256_blendv_ps((__m256)look_up(table, i), (__m256)look_up(table + 16, i), (__m256)(i << 27));
+#else
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = table[i[j] & 31];
     return r;
 #endif
 }
@@ -90,7 +106,13 @@ INLINE vector vector_at_least(vector x, vector least)
 INLINE vector vector_magnitude(vector x, float most)
 {
     const integers u = (integers)x & INT32_MAX, v = (integers)vector_of(most);
+#if defined(__AVX512F__)
+    return (vector)_mm512_min_epi32((__m512i)u, (__m512i)v);
+#elif defined(__AVX2__)
+    return (vector)_mm256_min_epi32((__m256i)u, (__m256i)v);
+#else
     return where(u < v, (vector)u, (vector)v);
+#endif
 }
 
 INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & INT32_MIN)); }
@@ -110,6 +132,77 @@ INLINE int all(integers m)
         r &= m[j];
     return r != 0;
 #endif
+}
+
+/* Whether all are below, and none is NaN */
+INLINE int all_below(vector t, float limit)
+{
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)t, _mm512_set1_ps(limit), _CMP_LT_OQ) == 0xffff;
+#else
+    return all(t < limit);
+#endif
+}
+
+/* ------------------------------------------------------------------ piecewise polynomials
+ * g(c + d) = v + d P(d) in 32 pieces, those of t (a + b t) + first rounded: tools/pieces.py. */
+typedef struct {
+    float a, b, first;
+    float center[32], value[32], beside_root[32], p[9][32], low[32];
+} pieces;
+
+typedef struct {
+    integers i;
+    vector d, value;
+} piece;
+
+INLINE piece piece_of(const pieces *g, vector t)
+{
+    const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
+    const integers i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + g->first));
+    return (piece){i, t - look_up_32(g->center, i), look_up_32(g->value, i)};
+}
+
+INLINE vector polynomial(const pieces *g, piece at, int least, int degree) /* the coefficients from `least` on */
+{
+    vector p = look_up_32(g->p[degree], at.i);
+    for (int k = degree - 1; k >= least; k--)
+        p = vector_fma(p, at.d, look_up_32(g->p[k], at.i));
+    return p;
+}
+
+INLINE vector on_pieces(const pieces *g, int degree, vector t) /* g(t), clear of a root */
+{
+    const piece at = piece_of(g, t);
+    return vector_fma(polynomial(g, at, 0, degree), at.d, at.value);
+}
+
+/* d P(d) where it is not small beside the value, which it is not in the piece of a root either. */
+INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
+{
+    const vector q = vector_fma(polynomial(g, at, 1, degree), at.d, look_up_32(g->low, at.i));
+    const vector r = root ? vector_fma(at.d, q, look_up_32(g->beside_root, at.i)) : at.d * q;
+    return vector_fma(look_up_32(g->p[0], at.i), at.d, r);
+}
+
+INLINE vector on_pieces_with_root(const pieces *g, int degree, vector t)
+{
+    const piece at = piece_of(g, t);
+    return at.value + rest_of(g, degree, 1, at);
+}
+
+INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) */
+{
+    const piece at = piece_of(g, t);
+    const vector w = rest_of(g, degree, 0, at);
+    return vector_fma(t, at.value, t * w);
+}
+
+INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t) /* where d P(d) is not small */
+{
+    const piece at = piece_of(g, t);
+    const vector w = rest_of(g, degree, 0, at), s = at.value + w, low = w - (s - at.value);
+    return vector_fma(t, s, t * low);
 }
 
 /* ------------------------------------------------------------------ exponential
@@ -158,20 +251,6 @@ INLINE vector exp_two(vector z, vector *lo)
     const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
     *lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
     return hi;
-}
-
-/* 2^64 n/(1 + e^-x), -112 <= x <= 20: with e^-x 2^-64 = hi + lo to 2^-29, the remainder of the division exact but for
- * its last bits, also where the result is subnormal. */
-INLINE vector times_sigmoid_tabled(vector n, vector x)
-{
-    const power_of_e e = exp_parts(-x, vector_of(0), -64);
-    const vector q = vector_fma(e.r, vector_of(0x1.555762p-3f), vector_of(0x1.00022p-1f));
-    const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
-    const vector lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
-    const vector one = vector_of(0x1p-64f), small = vector_at_most(hi, one), large = vector_at_least(hi, one);
-    const vector t = large + small, rest = (small - (t - large)) + lo; /* up to 2^-11 */
-    const vector d = t + rest, d_lo = rest - (d - t), r = 1 / d, y = n * r;
-    return vector_fma(vector_fma(-y, d_lo, vector_fma(-y, d, n)), r, y);
 }
 
 #endif

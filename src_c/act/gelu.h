@@ -24,5 +24,19 @@ ACTIVATION(gelu)
                           0x1.f7c1a23190c7cp-56, c),
     };
 }
+#if CACT_REAL == 32
+#include "../tables/gelu.h"
+#include "../tables/gelu_grad.h"
+FLOATS(gelu, 6.4f, 6.4f)
+{
+    const vector t = vector_magnitude(x, 6.4f), g = on_pieces_with_root(&gelu_grad_pieces, 6, t);
+    return (floats){
+        .f = vector_at_least(x, vector_of(0)) - on_pieces_times_finely(&gelu_pieces, 5, t),
+        .df = where(x < 0, g, 1 - g),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
-ROW(gelu, 0, HEAVY)
+#endif
+ROW_FLOATS(gelu, HEAVY)

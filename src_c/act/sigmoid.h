@@ -14,11 +14,18 @@ ACTIVATION(sigmoid)
 }
 FROM_OUTPUT(sigmoid) { return y * (1 - y); }
 #if CACT_REAL == 32
-TABLED(sigmoid)
+#include "../tables/sigmoid.h"
+#include "../tables/sigmoid_grad.h"
+FLOATS(sigmoid, 17.7f, 15.7f)
 {
-    const vector v = vector_at_most(vector_at_least(x, vector_of(-112)), vector_of(20));
-    return times_sigmoid_tabled(vector_of(0x1p-64f), v);
+    const vector s = on_pieces(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f));
+    return (floats){
+        .f = vector_size(where(x < 0, vector_of(0), vector_of(1)) - s),
+        .df = on_pieces(&sigmoid_grad_pieces, 6, vector_size(x)),
+        .f_at = -x,
+        .df_at = vector_size(x),
+    };
 }
 #endif
 #endif
-ROW_Y_TABLED(sigmoid, HEAVY)
+ROW_Y_FLOATS(sigmoid, HEAVY)

@@ -11,12 +11,17 @@ ACTIVATION(silu)
     return d;
 }
 #if CACT_REAL == 32
-TABLED(silu)
+#include "../tables/silu_grad.h"
+FLOATS(silu, 17.7f, 17.4f)
 {
-    const vector v = vector_at_least(x, vector_of(-112)), z = vector_at_most(v, vector_of(20));
-    const vector y = times_sigmoid_tabled(v * 0x1p-64f, z), near = vector_size(x);
-    return where(near < 0x1p-40f, x * 0.5f, where(v == z, y, x));
+    const vector g = on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
+    return (floats){
+        .f = vector_at_least(x, vector_of(0)) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)),
+        .df = where(x < 0, g, 1 - g),
+        .f_at = -x,
+        .df_at = vector_size(x),
+    };
 }
 #endif
 #endif
-ROW_TABLED(silu, HEAVY)
+ROW_FLOATS(silu, HEAVY)

@@ -19,7 +19,8 @@ FROM_OUTPUT(tanh) { return (1 - y) * (1 + y); }
 #if CACT_REAL == 32
 /* t = |x| in 16 intervals, four an octave of 1.6 t + 1: tanh(center) + d P(d), d = t - center, where
  * tanh(center) is nearly a float (tools/tanh_table.py: 2^-26 beside 1, else 2^-29).  1 from 9.375 on. */
-TABLED(tanh)
+#include "../tables/tanh_grad.h"
+FLOATS(tanh, INFINITY, 8.07f)
 {
     static const float center[16] = {
         0x1.8fee06p-1f, 0x1.17f436p0f, 0x1.67ecf2p0f, 0x1.b7ed72p0f, 0x1.17f80cp1f, 0x1.68176p1f,
@@ -61,8 +62,13 @@ TABLED(tanh)
     p = vector_fma(p, d, look_up(p2, i));
     p = vector_fma(p, d, look_up(p1, i));
     p = vector_fma(p, d, look_up(p0, i));
-    return with_sign_of(vector_fma(p, d, look_up(value, i)), x);
+    return (floats){
+        .f = with_sign_of(vector_fma(p, d, look_up(value, i)), x),
+        .df = on_pieces(&tanh_grad_pieces, 6, vector_size(x)),
+        .f_at = vector_size(x),
+        .df_at = vector_size(x),
+    };
 }
 #endif
 #endif
-ROW_Y_TABLED(tanh, HEAVY)
+ROW_Y_FLOATS(tanh, HEAVY)
