@@ -102,6 +102,8 @@ INLINE vector vector_at_least(vector x, vector least)
 #endif
 }
 
+INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
+
 /* |x| up to `most`; NaN becomes `most`. */
 INLINE vector vector_magnitude(vector x, float most)
 {
@@ -147,8 +149,9 @@ INLINE int all_below(vector t, float limit)
 /* ------------------------------------------------------------------ piecewise polynomials
  * g(c + d) = v + d P(d) in 32 pieces, those of t (a + b t) + first rounded: tools/pieces.py. */
 typedef struct {
-    float a, b, first;
-    float center[32], value[32], beside_root[32], p[9][32], low[32];
+    float a, b;
+    int first;
+    float center[32], value[32], beside_root[32], right[32], p[9][32], low[32];
 } pieces;
 
 typedef struct {
@@ -159,7 +162,7 @@ typedef struct {
 INLINE piece piece_of(const pieces *g, vector t)
 {
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
-    const integers i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + g->first));
+    const integers i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first));
     return (piece){i, t - look_up_32(g->center, i), look_up_32(g->value, i)};
 }
 
@@ -185,6 +188,12 @@ INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
     return vector_fma(look_up_32(g->p[0], at.i), at.d, r);
 }
 
+INLINE vector on_pieces_finely(const pieces *g, int degree, vector t)
+{
+    const piece at = piece_of(g, t);
+    return at.value + rest_of(g, degree, 0, at);
+}
+
 INLINE vector on_pieces_with_root(const pieces *g, int degree, vector t)
 {
     const piece at = piece_of(g, t);
@@ -198,11 +207,11 @@ INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) *
     return vector_fma(t, at.value, t * w);
 }
 
-INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t) /* where d P(d) is not small */
+INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x) /* x g(t) */
 {
     const piece at = piece_of(g, t);
     const vector w = rest_of(g, degree, 0, at), s = at.value + w, low = w - (s - at.value);
-    return vector_fma(t, s, t * low);
+    return vector_fma(x, s, x * low);
 }
 
 /* ------------------------------------------------------------------ exponential

@@ -20,5 +20,11 @@ ACTIVATION(celu)
     };
 }
 FROM_OUTPUT(celu) { return y > 0 ? 1 : (real)((y + p[0]) / p[0]); }
+#if CACT_REAL == 32
+FLOATS(celu, INFINITY, 19.6f) /* a = 1 */
+{
+    return elu_floats(x);
+}
 #endif
-ROW_Y(celu, 1, HEAVY)
+#endif
+ROW_Y_FLOATS_1(celu, 1, HEAVY)

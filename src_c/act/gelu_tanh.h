@@ -21,5 +21,19 @@ ACTIVATION(gelu_tanh)
                        0x1.7625a206be83dp-56, c);
     return d;
 }
+#if CACT_REAL == 32
+#include "../tables/gelu_tanh.h"
+#include "../tables/gelu_tanh_grad.h"
+FLOATS(gelu_tanh, 5.8f, 5.8f)
+{
+    const vector t = vector_magnitude(x, 5.8f), g = on_pieces_with_root(&gelu_tanh_grad_pieces, 6, t);
+    return (floats){
+        .f = positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t),
+        .df = where(x < 0, g, 1 - g),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
-ROW(gelu_tanh, 0, HEAVY)
+#endif
+ROW_FLOATS(gelu_tanh, HEAVY)

@@ -21,5 +21,11 @@ FROM_OUTPUT(log_sigmoid) /* 1 - e^y */
     const double s = pow2(at_least(e.k, -1000));
     return (real)-rounded(add_big(big_sum(-1, s), scale(e.p, s)));
 }
+#if CACT_REAL == 32
+FLOATS(log_sigmoid, 17.4f, 17.7f)
+{
+    return (floats){.f = -softplus_on_pieces(-x), .df = sigmoid_floats(-x).f, .f_at = x, .df_at = x};
+}
 #endif
-ROW_Y(log_sigmoid, 0, HEAVY)
+#endif
+ROW_Y_FLOATS(log_sigmoid, HEAVY)

@@ -24,5 +24,19 @@ ACTIVATION(mish)
                           0x1.1ad72de557d4cp-56, c),
     };
 }
+#if CACT_REAL == 32
+#include "../tables/mish.h"
+#include "../tables/mish_grad.h"
+FLOATS(mish, 15.9f, 9.6f)
+{
+    const vector y = vector_at_most(x, vector_of(9));
+    return (floats){
+        .f = on_pieces_times_finely(&mish_pieces, 6, y, x),
+        .df = on_pieces_with_root(&mish_grad_pieces, 6, vector_at_most(x, vector_of(10.6f))),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
-ROW(mish, 0, HEAVY)
+#endif
+ROW_FLOATS(mish, HEAVY)

@@ -12,5 +12,19 @@ ACTIVATION(quick_gelu)
     d.df = beside_silu_root(v, d.df);
     return d;
 }
+#if CACT_REAL == 32
+#include "../tables/quick_gelu.h"
+#include "../tables/quick_gelu_grad.h"
+FLOATS(quick_gelu, 10.4f, 10.2f)
+{
+    const vector g = on_pieces_with_root(&quick_gelu_grad_pieces, 6, vector_size(x));
+    return (floats){
+        .f = positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f)),
+        .df = where(x < 0, g, 1 - g),
+        .f_at = -x,
+        .df_at = vector_size(x),
+    };
+}
 #endif
-ROW(quick_gelu, 0, HEAVY)
+#endif
+ROW_FLOATS(quick_gelu, HEAVY)

@@ -23,5 +23,20 @@ FROM_OUTPUT(selu)
     const double l = 0x1.0cfabd6a91132p+0, la = 0x1.c212cc640f031p+0;
     return (real)(y > 0 ? l : y + la);
 }
+#if CACT_REAL == 32
+#include "../tables/selu.h"
+#include "../tables/selu_grad.h"
+FLOATS(selu, INFINITY, 19.6f)
+{
+    const float l = 0x1.0cfabep+0f, l_low = -0x1.2addap-25f;
+    const vector g = on_pieces_finely(&selu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f)));
+    return (floats){
+        .f = vector_fma(positive(x), vector_of(l), vector_fma(positive(x), vector_of(l_low), -g)),
+        .df = where(x > 0, vector_of(l), on_pieces(&selu_grad_pieces, 6, -x)),
+        .f_at = vector_size(x),
+        .df_at = -x,
+    };
+}
 #endif
-ROW_Y(selu, 0, HEAVY)
+#endif
+ROW_Y_FLOATS(selu, HEAVY)

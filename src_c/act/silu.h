@@ -16,7 +16,7 @@ FLOATS(silu, 17.7f, 17.4f)
 {
     const vector g = on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
     return (floats){
-        .f = vector_at_least(x, vector_of(0)) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)),
+        .f = positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)),
         .df = where(x < 0, g, 1 - g),
         .f_at = -x,
         .df_at = vector_size(x),

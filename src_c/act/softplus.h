@@ -23,5 +23,20 @@ FROM_OUTPUT(softplus) /* 1 - e^-by */
     const double s = pow2(at_least(e.k, -1000));
     return (real)-rounded(add_big(big_sum(-1, s), scale(e.p, s)));
 }
+#if CACT_REAL == 32
+#include "../tables/softplus.h"
+/* max(x, 0) + log(1 + e^-|x|), where max(x, 0) = c + d above 0 */
+INLINE vector softplus_on_pieces(vector x)
+{
+    const piece at = piece_of(&softplus_pieces, vector_magnitude(x, 17.4f));
+    const vector w = rest_of(&softplus_pieces, 6, 0, at), right = look_up_32(softplus_pieces.right, at.i);
+    const integers above = x > 0;
+    return where(x > 17, x, where(above, right, at.value) + where(above, w + at.d, w));
+}
+FLOATS(softplus, 17.4f, 17.7f) /* b = 1 */
+{
+    return (floats){.f = softplus_on_pieces(x), .df = sigmoid_floats(x).f, .f_at = -x, .df_at = -x};
+}
 #endif
-ROW_Y(softplus, 1, HEAVY)
+#endif
+ROW_Y_FLOATS_1(softplus, 1, HEAVY)

@@ -1,7 +1,7 @@
 """The tables of src_c/tables:   python pieces.py NAME ...   (a few seconds each; needs numpy and mpmath)
 
 g(c + d) = v + d P(d) in 32 pieces of the half-line t >= 0, or of a range of both signs.  The pieces are the values
-of an index, index(t) = t (a + b t) + first rounded: equally wide (b = 0), or the narrower the further out.  The center
+of an index, index(t) = t (a + b t) + first rounded: equally wide (b = 0), or the narrower (wider, b < 0) the further out.  The center
 c is the float near the middle of a piece whose v = g(c) is nearest to a float, and in the piece of a root of g the float nearest to that.
 There v is not
 `value`, but `beside_root`, which is added to the rest rather than the rest to it.  P is fitted by Lawson's iteration to least error relative to g and rounded a coefficient at a time, the first to
@@ -9,6 +9,8 @@ hi + lo where the formula has a use for lo.  On stderr: log2 of the error in eac
 """
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import mpmath as mp
@@ -16,54 +18,103 @@ import numpy as np
 
 mp.mp.prec = 120
 PIECES = 32
+REACH = 400  # how many floats to either side are tried for a center
 
 
 def sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
 
-def derivative_of_gelu(x):
+def slope_of_gelu(x):
     return mp.erfc(-x / mp.sqrt(2)) / 2 + x * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
 
 
-def derivative_of_silu(x):
+def slope_of_silu(x):
     return sigmoid(x) * (1 + x * sigmoid(-x))
 
 
-# name: g, least t, a, b of the index, degree of P, whether hi + lo
+def mish(x):
+    return x * mp.tanh(mp.log1p(mp.exp(x)))
+
+
+def slope_of_mish(x):
+    u = mp.exp(x)
+    w = u * (u + 2)
+    return w / (w + 2) + 4 * x * u * (1 + u) / (w + 2) ** 2
+
+
+def inner(x):
+    return mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3)
+
+
+def slope_of_gelu_tanh(x):
+    s = sigmoid(2 * inner(x))
+    return s + 2 * x * mp.sqrt(2 / mp.pi) * (1 + mp.mpf("0.134145") * x**2) * s * (1 - s)
+
+
+T1702 = mp.mpf("1.702")
+SELU = mp.mpf("1.0507009873554804934193349852946") * mp.mpf("1.6732632423543772848170429916717")
+
+
+@dataclass
+class Table:
+    g: Callable
+    a: float  # of the index
+    b: float = 0
+    first: int = 0  # 0: t >= 0
+    degree: int = 6  # of P
+    low: bool = True  # the first coefficient as hi + lo
+    right: bool = False  # c + v nearly a float, too, for t + g(t)
+
+
 TABLES = {
-    "sigmoid": (lambda t: sigmoid(-t), 0, 1.77, 0, 5, True),
-    "sigmoid_grad": (lambda t: sigmoid(-t) * sigmoid(t), 0, 2, 0, 6, False),
-    "tanh_grad": (lambda t: mp.sech(t) ** 2, 0, 3.9, 0, 6, False),
-    "silu_grad": (lambda t: derivative_of_silu(-t), 0, 2.389, -0.0336, 6, True),
-    "gelu": (lambda t: mp.erfc(t / mp.sqrt(2)) / 2, 0, 1.1, 0.55, 5, True),
-    "gelu_grad": (lambda t: derivative_of_gelu(-t), 0, 2.36, 0.4, 6, True),
+    "sigmoid": Table(lambda t: sigmoid(-t), 1.77, degree=5),
+    "sigmoid_grad": Table(lambda t: sigmoid(-t) * sigmoid(t), 2, low=False),
+    "tanh_grad": Table(lambda t: mp.sech(t) ** 2, 3.9, low=False),
+    "silu_grad": Table(lambda t: slope_of_silu(-t), 2.389, -0.0336),
+    "gelu": Table(lambda t: mp.erfc(t / mp.sqrt(2)) / 2, 1.1, 0.55, degree=5),
+    "gelu_grad": Table(lambda t: slope_of_gelu(-t), 2.36, 0.4),
+    "quick_gelu": Table(lambda t: sigmoid(-T1702 * t), 3.01, degree=5),
+    "quick_gelu_grad": Table(lambda t: slope_of_silu(-T1702 * t), 4.066, -0.0973),
+    "elu": Table(lambda t: -mp.expm1(-t), 3.4, -0.0914),
+    "selu": Table(lambda t: -SELU * mp.expm1(-t), 3.4, -0.0914),
+    "exponential": Table(lambda t: mp.exp(-t), 1.6, low=False),
+    "selu_grad": Table(lambda t: SELU * mp.exp(-t), 1.6, low=False),
+    "softplus": Table(lambda t: mp.log1p(mp.exp(-t)), 1.8, right=True),
+    "mish": Table(lambda x: mish(x) / x if x else mp.mpf(3) / 5, 1.133, -0.021, 23),
+    "mish_grad": Table(slope_of_mish, 1.594, -0.07, 22),
+    "gelu_tanh": Table(lambda t: sigmoid(-2 * inner(t)), 1.6, 0.65),
+    "gelu_tanh_grad": Table(lambda t: slope_of_gelu_tanh(-t), 2.2, 0.55),
 }
 
 
-def edges(least, a, b):
+def edges(table):
     """Of the pieces: where the index is half an integer."""
-    u = [mp.mpf(i) - 0.5 for i in range(PIECES + 1)]
-    t = [(mp.sqrt(a * a + 4 * b * v) - a) / (2 * b) if b else v / a for v in u]
-    return [mp.mpf(0), *t[1:]] if least == 0 else [v + least for v in t]
+    a, b = table.a, table.b
+    u = [mp.mpf(i) - 0.5 - table.first for i in range(PIECES + 1)]
+    t = [(mp.sqrt(max(a * a + 4 * b * v, 0)) - a) / (2 * b) if b else v / a for v in u]
+    return t if table.first else [mp.mpf(0), *t[1:]]
 
 
 def with_root(g, left, right):
     return mp.sign(g(left)) * mp.sign(g(right)) < 0
 
 
-def center_of(g, left, right):
+def center_of(table, left, right):
+    g = table.g
+    if g(left) == 0:
+        return np.float32(0)
     if with_root(g, left, right):
         return np.float32(float(mp.findroot(g, (left, right), solver="anderson")))
     x = [left + (right - left) * mp.mpf(k) / 40 for k in range(41)]
     y = np.array([float(g(v)) for v in x])
     x = np.array([float(v) for v in x])
     middle = min(x[0 if left == 0 else 4 : -4], key=lambda c: roundings(g, c, x, y))
-    if middle == 0 and miss(g(mp.mpf(0))) < 2e-9:
+    if middle == 0 and not table.right and miss(g(mp.mpf(0))) < 2e-9:
         return np.float32(0)
     middle = np.float32(middle).view(np.int32)
-    near = (middle + np.arange(-400, 401, dtype=np.int32)).view(np.float32)
-    return min(near, key=lambda c: miss(g(mp.mpf(float(c)))))
+    near = (middle + np.arange(-REACH, REACH + 1, dtype=np.int32)).view(np.float32)
+    return min((mp.mpf(float(c)) for c in near), key=lambda c: miss(g(c)) + (miss(g(c) + c) / 8 if table.right else 0))
 
 
 def roundings(g, c, x, y):
@@ -80,6 +131,7 @@ def ulp(x):
 
 
 def miss(v):
+    """By how much, relative to it, v is no float."""
     return abs(mp.mpf(float(np.float32(float(v)))) / v - 1)
 
 
@@ -124,24 +176,28 @@ def block(start, values, end):
 
 
 def write(name):
-    g, least, a, b, degree, two = TABLES[name]
-    bounds = edges(least, a, b)
+    table = TABLES[name]
+    g, two = table.g, table.low
+    bounds = edges(table)
     rows = []
-    for left, right in zip(bounds, bounds[1:]):
-        center = center_of(g, left, right)
+    for left, right_ in zip(bounds, bounds[1:]):
+        center = np.float32(float(center_of(table, left, right_)))
         value = np.float32(float(g(mp.mpf(float(center)))))
-        p, error = fit(g, left, right, center, value, degree, two)
-        print(f"{name} {float(left):.4f} to {float(right):.4f}: v 2^{float(mp.log(miss(g(mp.mpf(float(center))))+mp.mpf(2)**-90, 2)):.1f}, 2^{error:.1f}", file=sys.stderr)
-        rows.append([center, *((0, value) if with_root(g, left, right) else (value, 0)), *p])
+        p, error = fit(g, left, right_, center, value, table.degree, two)
+        value_ = g(mp.mpf(float(center))) or mp.mpf(1)
+        print(f"{name} {float(left):.4f} to {float(right_):.4f}: v 2^{float(mp.log(miss(value_) + mp.mpf(2) ** -90, 2)):.1f}, 2^{error:.1f}", file=sys.stderr)
+        right = np.float32(float(g(mp.mpf(float(center))) + mp.mpf(float(center)))) if table.right else 0
+        rows.append([center, *((0, value) if with_root(g, left, right_) else (value, 0)), right, *p])
     columns = list(zip(*rows))
-    low, p = (columns[3], columns[4:]) if two else (None, columns[3:])
+    low, p = (columns[4], columns[5:]) if two else (None, columns[4:])
     lines = [
         f"/* Written by tools/pieces.py {name}: from {float(bounds[0]):.6g} to {float(bounds[-1]):.6g}. */",
         f"static const pieces {name}_pieces = {{",
-        f"    .a = {hexadecimal(a)}, .b = {hexadecimal(b)}, .first = {hexadecimal(-a * least)},",
+        f"    .a = {hexadecimal(table.a)}, .b = {hexadecimal(table.b)}, .first = {table.first},",
         *block(".center = {", columns[0], "},"),
         *block(".value = {", columns[1], "},"),
         *(block(".beside_root = {", columns[2], "},") if any(columns[2]) else []),
+        *(block(".right = {", columns[3], "},") if table.right else []),
         "    .p = {",
         *(line for column in p for line in block("{", column, "},")),
         "    },",
