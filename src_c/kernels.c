@@ -138,14 +138,17 @@ typedef struct {
     }
 #define UNUSUAL0(name, operation)
 #define UNUSUAL1(name, operation)                                                                      \
-    if (!each && p[0][0] != name##_usual) {                                                            \
+    if (!each && !name##_has_usual(p, 0)) {                                                            \
         name##_##operation##_body(n, in, p, each, out);                                                \
         return;                                                                                        \
     }
+#define UNUSUAL3 UNUSUAL1
 #define USUAL0(name)
 #define USUAL1(name)                                                                                   \
     for (int j = 0; each && j < VECTOR; j++)                                                           \
-        { if (p[0][i + (size_t)j] != name##_usual) d.f_at[j] = d.df_at[j] = NAN; }
+        if (!name##_has_usual(p, i + (size_t)j))                                                       \
+            d.f_at[j] = d.df_at[j] = NAN;
+#define USUAL3 USUAL1
 #define ASK(name, part)                                                                                \
     if (!all_below(d.part##_at, name##_##part##_reach))                                                        \
         d.part = name##_mended_##part(x, d, p, each, i);
@@ -162,17 +165,25 @@ typedef struct {
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
 #define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
-#define ROW_FLOATS_1(name, usual, cost)          \
-    static const double name##_usual = usual;    \
-    OPERATIONS(name, 1, _body)                   \
-    PARAM_GRAD(name, 1)                          \
-    FLOAT_LOOPS(name, 1)
+#define ROW_FLOATS_USUAL(name, params, cost, ...)                                                      \
+    static int name##_has_usual(const double *const *p, size_t i)                                      \
+    {                                                                                                  \
+        static const double usual[] = {__VA_ARGS__};                                                   \
+        int all = 1;                                                                                   \
+        for (int k = 0; k < params; k++)                                                               \
+            all &= p[k][i] == usual[k];                                                                \
+        return all;                                                                                    \
+    }                                                                                                  \
+    OPERATIONS(name, params, _body)                                                                    \
+    PARAM_GRAD(name, params)                                                                           \
+    FLOAT_LOOPS(name, params)
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
-#define ROW_FLOATS_1(name, usual, cost) ROW(name, 1, cost)
+#define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #endif
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
-#define ROW_Y_FLOATS_1(name, usual, cost) ROW_FLOATS_1(name, usual, cost) FROM_Y(name, 1)
+#define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
+    ROW_FLOATS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "activations.h"
@@ -182,8 +193,8 @@ typedef struct {
 #undef ROW_Y
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
-#undef ROW_FLOATS_1
-#undef ROW_Y_FLOATS_1
+#undef ROW_FLOATS_USUAL
+#undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
 
 #include "rows.h"
@@ -199,8 +210,8 @@ typedef struct {
     ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
 #define ROW_FLOATS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
 #define ROW_Y_FLOATS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
-#define ROW_FLOATS_1(name, usual, cost) ROW(name, 1, cost)
-#define ROW_Y_FLOATS_1(name, usual, cost) ROW_Y(name, 1, cost)
+#define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_Y_FLOATS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c

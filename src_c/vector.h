@@ -207,11 +207,12 @@ INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) *
     return vector_fma(t, at.value, t * w);
 }
 
-INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x) /* x g(t) */
+/* The same where d P(d) is not small, of x whose g is that of t */
+INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x)
 {
     const piece at = piece_of(g, t);
     const vector w = rest_of(g, degree, 0, at), s = at.value + w, low = w - (s - at.value);
-    return vector_fma(x, s, x * low);
+    return vector_fma(x, s, vector_at_most(x, vector_of(FLT_MAX)) * low);
 }
 
 /* ------------------------------------------------------------------ exponential
@@ -241,6 +242,31 @@ INLINE power_of_e exp_parts(vector z, vector low, int up)
         .r = vector_fma(n, vector_of(-0x1.62e43p-5f), z),
         .rest = vector_fma(n, vector_of(0x1.05c61p-33f), low) + look_up(below, i),
     };
+}
+
+/* p 2^n, n a whole number between -252 and 254, 1/2 < p < 2: rounded once */
+INLINE vector times_power_of_2(vector p, vector n)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    const integers k = (integers)(n + 0x1.8p23f) << 23, half = k >> 24 << 23; /* of n, n/2, from its last bits */
+    return p * (vector)(half + 0x3f800000) * (vector)(k - half + 0x3f800000);
+#endif
+}
+
+/* e^x for any x, 0.99 ULP: tools/pieces.py exp, 2^-28.2 */
+INLINE vector exp_rounded(vector x)
+{
+    const vector z = vector_at_least(vector_at_most(x, vector_of(89)), vector_of(-105));
+    const vector n = vector_fma(z, vector_of(0x1.715476p0f), vector_of(0x1.8p23f)) - 0x1.8p23f;
+    const vector r = vector_fma(n, vector_of(0x1.05c61p-29f), vector_fma(n, vector_of(-0x1.62e43p-1f), z));
+    vector s = vector_fma(r, vector_of(0x1.6a4f72p-10f), vector_of(0x1.12398p-7f));
+    s = vector_fma(s, r, vector_of(0x1.5558aep-5f));
+    s = vector_fma(s, r, vector_of(0x1.555492p-3f));
+    s = vector_fma(s, r, vector_of(0x1.fffffcp-2f));
+    s = vector_fma(s, r, vector_of(1));
+    return times_power_of_2(vector_fma(s, r, vector_of(1)), n);
 }
 
 /* e^(z + low) 2^64 to 0.55 ULP */

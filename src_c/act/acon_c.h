@@ -54,5 +54,11 @@ ACTIVATION(acon_c)
         },
     };
 }
+#if CACT_REAL == 32
+FLOATS(acon_c, 17.7f, 17.4f) /* p1 = 1, p2 = 0, beta = 1 */
+{
+    return silu_floats(x);
+}
 #endif
-ROW(acon_c, 3, HEAVY)
+#endif
+ROW_FLOATS_USUAL(acon_c, 3, HEAVY, 1, 0, 1)

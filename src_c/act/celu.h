@@ -21,10 +21,10 @@ ACTIVATION(celu)
 }
 FROM_OUTPUT(celu) { return y > 0 ? 1 : (real)((y + p[0]) / p[0]); }
 #if CACT_REAL == 32
-FLOATS(celu, INFINITY, 19.6f) /* a = 1 */
+FLOATS(celu, INFINITY, INFINITY) /* a = 1 */
 {
     return elu_floats(x);
 }
 #endif
 #endif
-ROW_Y_FLOATS_1(celu, 1, HEAVY)
+ROW_Y_FLOATS_USUAL(celu, 1, HEAVY, 1)

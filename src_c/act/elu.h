@@ -19,16 +19,15 @@ ACTIVATION(elu)
 FROM_OUTPUT(elu) { return y > 0 ? 1 : (real)(y + p[0]); }
 #if CACT_REAL == 32
 #include "../tables/elu.h"
-#include "../tables/exponential.h"
-FLOATS(elu, INFINITY, 19.6f) /* a = 1 */
+FLOATS(elu, INFINITY, INFINITY) /* a = 1 */
 {
     return (floats){
         .f = positive(x) - on_pieces_finely(&elu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f))),
-        .df = where(x > 0, vector_of(1), on_pieces(&exponential_pieces, 6, -x)),
+        .df = where(x > 0, vector_of(1), exp_rounded(x)),
         .f_at = -x,
         .df_at = -x,
     };
 }
 #endif
 #endif
-ROW_Y_FLOATS_1(elu, 1, HEAVY)
+ROW_Y_FLOATS_USUAL(elu, 1, HEAVY, 1)

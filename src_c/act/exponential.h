@@ -14,5 +14,12 @@ ACTIVATION(exponential)
     return (dual){.f = f, .df = f};
 }
 FROM_OUTPUT(exponential) { return y; }
+#if CACT_REAL == 32
+FLOATS(exponential, INFINITY, INFINITY)
+{
+    const vector y = exp_rounded(x);
+    return (floats){.f = y, .df = y, .f_at = vector_size(x), .df_at = vector_size(x)};
+}
 #endif
-ROW_Y(exponential, 0, HEAVY)
+#endif
+ROW_Y_FLOATS(exponential, HEAVY)

@@ -26,5 +26,18 @@ ACTIVATION(serf)
                           0x1.34bdb29d97b36p-2, -0x1.84f991267b077p-58, c),
     };
 }
+#if CACT_REAL == 32
+#include "../tables/serf.h"
+#include "../tables/serf_grad.h"
+FLOATS(serf, 15.5f, 7.1f)
+{
+    return (floats){
+        .f = on_pieces_times_finely(&serf_pieces, 6, vector_at_most(x, vector_of(4.2f)), x),
+        .df = on_pieces_with_root(&serf_grad_pieces, 7, vector_at_most(x, vector_of(4.4f))),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
-ROW(serf, 0, HEAVY)
+#endif
+ROW_FLOATS(serf, HEAVY)

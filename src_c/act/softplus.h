@@ -39,4 +39,4 @@ FLOATS(softplus, 17.4f, 17.7f) /* b = 1 */
 }
 #endif
 #endif
-ROW_Y_FLOATS_1(softplus, 1, HEAVY)
+ROW_Y_FLOATS_USUAL(softplus, 1, HEAVY, 1)

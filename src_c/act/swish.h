@@ -19,5 +19,11 @@ ACTIVATION(swish)
         .dp = {choose(is_above(abs_(v.hi), LAST), 0, slope)},
     };
 }
+#if CACT_REAL == 32
+FLOATS(swish, 17.7f, 17.4f) /* beta = 1 */
+{
+    return silu_floats(x);
+}
 #endif
-ROW(swish, 1, HEAVY)
+#endif
+ROW_FLOATS_USUAL(swish, 1, HEAVY, 1)

@@ -27,5 +27,18 @@ ACTIVATION(telu)
                           -0x1.accdac615c81fp-57, c),
     };
 }
+#if CACT_REAL == 32
+#include "../tables/telu.h"
+#include "../tables/telu_grad.h"
+FLOATS(telu, 15.9f, 7.5f)
+{
+    return (floats){
+        .f = on_pieces_times_finely(&telu_pieces, 6, vector_at_most(x, vector_of(3)), x),
+        .df = on_pieces_with_root(&telu_grad_pieces, 7, vector_at_most(x, vector_of(3.2f))),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
-ROW(telu, 0, HEAVY)
+#endif
+ROW_FLOATS(telu, HEAVY)

@@ -33,14 +33,20 @@ def slope_of_silu(x):
     return sigmoid(x) * (1 + x * sigmoid(-x))
 
 
-def mish(x):
-    return x * mp.tanh(mp.log1p(mp.exp(x)))
-
-
 def slope_of_mish(x):
     u = mp.exp(x)
     w = u * (u + 2)
     return w / (w + 2) + 4 * x * u * (1 + u) / (w + 2) ** 2
+
+
+def slope_of_telu(x):
+    u = mp.exp(x)
+    return mp.tanh(u) + x * u * mp.sech(u) ** 2
+
+
+def slope_of_serf(x):
+    y = mp.log1p(mp.exp(x))
+    return mp.erf(y) + x * sigmoid(x) * 2 / mp.sqrt(mp.pi) * mp.exp(-y * y)
 
 
 def inner(x):
@@ -52,6 +58,7 @@ def slope_of_gelu_tanh(x):
     return s + 2 * x * mp.sqrt(2 / mp.pi) * (1 + mp.mpf("0.134145") * x**2) * s * (1 - s)
 
 
+XIELU = mp.mpf("0.8")
 T1702 = mp.mpf("1.702")
 SELU = mp.mpf("1.0507009873554804934193349852946") * mp.mpf("1.6732632423543772848170429916717")
 
@@ -78,11 +85,16 @@ TABLES = {
     "quick_gelu_grad": Table(lambda t: slope_of_silu(-T1702 * t), 4.066, -0.0973),
     "elu": Table(lambda t: -mp.expm1(-t), 3.4, -0.0914),
     "selu": Table(lambda t: -SELU * mp.expm1(-t), 3.4, -0.0914),
-    "exponential": Table(lambda t: mp.exp(-t), 1.6, low=False),
     "selu_grad": Table(lambda t: SELU * mp.exp(-t), 1.6, low=False),
     "softplus": Table(lambda t: mp.log1p(mp.exp(-t)), 1.8, right=True),
-    "mish": Table(lambda x: mish(x) / x if x else mp.mpf(3) / 5, 1.133, -0.021, 23),
+    "mish": Table(lambda x: mp.tanh(mp.log1p(mp.exp(x))), 1.133, -0.021, 23),
     "mish_grad": Table(slope_of_mish, 1.594, -0.07, 22),
+    "telu": Table(lambda x: mp.tanh(mp.exp(x)), 1.65, 0, 26),
+    "telu_grad": Table(slope_of_telu, 2.727, -0.05, 23, degree=7),
+    "serf": Table(lambda x: mp.erf(mp.log1p(mp.exp(x))), 1.57, 0, 24),
+    "serf_grad": Table(slope_of_serf, 2.395, -0.1, 22, degree=7),
+    "xielu": Table(lambda t: XIELU * (mp.expm1(-t) + t) - t / 2, 2.07, -0.012),
+    "xielu_grad": Table(lambda t: XIELU * mp.expm1(-t) + mp.mpf(1) / 2, 3.2, -0.08),
     "gelu_tanh": Table(lambda t: sigmoid(-2 * inner(t)), 1.6, 0.65),
     "gelu_tanh_grad": Table(lambda t: slope_of_gelu_tanh(-t), 2.2, 0.55),
 }
