@@ -207,7 +207,7 @@ INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) *
     return vector_fma(t, at.value, t * w);
 }
 
-/* The same where d P(d) is not small, of x whose g is that of t */
+/* t g(t) where d P(d) is not small, with x for t, of the same g */
 INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x)
 {
     const piece at = piece_of(g, t);

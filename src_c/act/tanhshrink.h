@@ -36,5 +36,23 @@ ACTIVATION(tanhshrink)
         .df = rounded_product(th, th),
     };
 }
+#if CACT_REAL == 32
+#include "../tables/tanhshrink.h"
+#include "../tables/tanhshrink_grad.h"
+/* x^3 H(t) and x^2 K(t), t = |x|, with the square in two words */
+FLOATS(tanhshrink, 9.4f, 9.4f)
+{
+    const vector t = vector_size(x), u = x * x, u_low = vector_fma(x, x, -u);
+    const piece h = piece_of(&tanhshrink_pieces, t), k = piece_of(&tanhshrink_grad_pieces, t);
+    const vector h_rest = rest_of(&tanhshrink_pieces, 5, 0, h), k_rest = rest_of(&tanhshrink_grad_pieces, 5, 0, k);
+    const vector q = u * h.value, q_low = vector_fma(u, h.value, -q) + vector_fma(u_low, h.value, u * h_rest);
+    return (floats){
+        .f = vector_fma(x, q, x * q_low),
+        .df = vector_fma(u, k.value, vector_fma(u_low, k.value, u * k_rest)),
+        .f_at = where(t > 0x1p-20f, t, vector_of(INFINITY)),
+        .df_at = where(t > 0x1p-40f, t, vector_of(INFINITY)),
+    };
+}
 #endif
-ROW(tanhshrink, 0, HEAVY)
+#endif
+ROW_FLOATS(tanhshrink, HEAVY)

@@ -93,6 +93,8 @@ TABLES = {
     "telu_grad": Table(slope_of_telu, 2.727, -0.05, 23, degree=7),
     "serf": Table(lambda x: mp.erf(mp.log1p(mp.exp(x))), 1.57, 0, 24),
     "serf_grad": Table(slope_of_serf, 2.395, -0.1, 22, degree=7),
+    "tanhshrink": Table(lambda t: (t - mp.tanh(t)) / t**3 if t else mp.mpf(1) / 3, 3.35, degree=5),
+    "tanhshrink_grad": Table(lambda t: (mp.tanh(t) / t) ** 2 if t else mp.mpf(1), 3.35, degree=5),
     "xielu": Table(lambda t: XIELU * (mp.expm1(-t) + t) - t / 2, 2.07, -0.012),
     "xielu_grad": Table(lambda t: XIELU * mp.expm1(-t) + mp.mpf(1) / 2, 3.2, -0.08),
     "gelu_tanh": Table(lambda t: sigmoid(-2 * inner(t)), 1.6, 0.65),
