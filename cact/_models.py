@@ -157,7 +157,7 @@ def litert_model(expression: str, x: npt.NDArray[Any]) -> bytes:
 
     def constant(value: float) -> str:
         buffer = schema.BufferT()
-        buffer.data = list(np.float32([value]).tobytes())
+        buffer.data = list(np.array([value], np.float32).tobytes())
         model.buffers.append(buffer)
         return tensor(f"c{len(graph.tensors)}", (1,), len(model.buffers) - 1)
 

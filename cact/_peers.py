@@ -15,7 +15,7 @@ import importlib
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -160,7 +160,7 @@ def available(peer: str) -> bool:
     return all(map(installed, MODULES[peer]))
 
 
-def versions(peers: Sequence[str]) -> dict[str, str]:
+def versions(peers: Iterable[str]) -> dict[str, str]:
     """The version of each peer, which is not imported."""
     return {peer: metadata.version(MODULES[peer][0].replace("_", "-")) for peer in peers}
 
@@ -244,7 +244,7 @@ def _torch_compile(function: str, operation: str, names: dict[str, Any], threads
     used = [k for k in used if re.search(rf"\b{k}\b", body)]
     scope = {**names, **{k: getattr(torch, k) for k in _CALLS if k != "log"}, "where": torch.where}
     exec(f"def f({', '.join(used)}): {body}", scope)
-    compiled = torch.compile(scope["f"])
+    compiled = torch.compile(scope["f"], dynamic=False)  # for this size, as in a fresh process
     return [(f"compiled({', '.join(used)})  # {body}", {**names, "compiled": compiled})]
 
 
