@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ._measure import BEST, Cell, geometric_mean, size_name
-from ._peers import APART
+from ._measure import BEST, COLUMNS, Cell, geometric_mean, row_names, size_name
+from ._peers import APART, PEERS
 from ._tables import SHORT, TITLES, number, ratio_text
 
 __all__ = ["heat_map", "roofline"]
@@ -41,7 +41,7 @@ def heat_map(cells: Sequence[Cell], about: dict[str, Any], peer: str = "numpy") 
     from matplotlib.figure import Figure
 
     tables = list(dict.fromkeys(c.table for c in cells))
-    names = list(dict.fromkeys(c.name for c in cells))
+    names = row_names(cells)
     sizes = list(dict.fromkeys(c.n for c in cells))
     named = peer == BEST  # which peer it was stands in the square too
     ncols = len(tables) if len(names) > 25 else min(2, len(tables))  # a page is wider than high
@@ -118,8 +118,7 @@ def roofline(
 
     dtype = dtype or cells[0].dtype
     cells = [c for c in cells if c.dtype == dtype]
-    names = [c.name for c in cells if c.function in functions] or [c.name for c in cells]
-    names = list(dict.fromkeys(names))[:6]
+    names = _chosen(cells, functions) or row_names(cells)[:6]
     operations = list(dict.fromkeys(c.operation for c in cells))
     figure = Figure(figsize=(1.2 + 2.7 * len(names), 1.5 + 2.9 * len(operations)), layout="constrained")
     axes = figure.subplots(len(operations), len(names), sharex=True, sharey=True, squeeze=False)
@@ -146,9 +145,11 @@ def roofline(
     sizes = sorted({c.n for c in cells})
     axes[0, 0].set_xticks(sizes, map(size_name, sizes))
     axes[0, 0].minorticks_off()
-    figure.supxlabel("number of elements", fontsize=9)
+    for panel in axes[-1]:
+        panel.set_xlabel("number of elements", fontsize=8)
     figure.supylabel(f"ns per element ({dtype})", fontsize=9)
-    order = sorted(drawn, key=lambda k: (k != "cact", k != "limit", k in APART))
+    order = ["cact", "limit", *PEERS]
+    order = [k for k in order if k in drawn]
     labels = [
         "the copy (backward: the sum) of the same bytes" if k == "limit" else TITLES.get(k, k) for k in order
     ]
@@ -161,6 +162,16 @@ def roofline(
         fontsize=11,
     )
     return figure
+
+
+def _chosen(cells: Sequence[Cell], functions: Sequence[str]) -> list[str]:
+    """A name for each of the functions measured: of rows, one of the usual length if there is one."""
+    found = []
+    for function in functions:
+        names = row_names([c for c in cells if c.function == function])
+        usual = f"{function}[{COLUMNS}]"
+        found += [usual] if usual in names else names[:1]
+    return found
 
 
 def _contenders(line: Sequence[Cell]) -> list[str]:

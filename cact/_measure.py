@@ -40,6 +40,7 @@ __all__ = [
     "environment",
     "measure",
     "read",
+    "row_names",
     "size_name",
     "summary",
 ]
@@ -372,6 +373,13 @@ def summary(cells: Sequence[Cell], peer: str) -> dict[str, Any]:
         "by_table": {table: geometric_mean(values) for table, values in by_table.items()},
         "below_1": [{"cell": str(c), "ratio": r, "peer": c.rival(peer)} for c, r in slower],
     }
+
+
+def row_names(cells: Sequence[Cell]) -> list[str]:
+    """The names of the cells in the order of their functions, by the length of the rows."""
+    functions = list(dict.fromkeys(c.function for c in cells))
+    places = {c.name: (functions.index(c.function), c.columns or 0) for c in cells}
+    return sorted(places, key=lambda name: places[name])
 
 
 def size_name(n: int) -> str:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from ._idioms import LIMIT
-from ._measure import BEST, Cell, Result, size_name, summary
+from ._measure import BEST, Cell, Result, row_names, size_name, summary
 from ._peers import APART
 
 __all__ = ["TITLES", "change", "comparison", "number", "ratio_text", "report"]
@@ -102,7 +102,7 @@ def _table(cells: Sequence[Cell], peer: str, title: str) -> list[str]:
     by_place = {(c.name, c.n): c for c in cells}
     sizes = list(dict.fromkeys(c.n for c in cells))
     rows = {title: [size_name(n) for n in sizes]}
-    for name in dict.fromkeys(c.name for c in cells if c.best(peer) is not None):
+    for name in row_names([c for c in cells if c.best(peer) is not None]):
         rows[f"  {name}"] = [_entry(by_place.get((name, n)), peer) for n in sizes]
     limits = (min(c.times["limit"][LIMIT[c.operation]] for c in cells if c.n == n) for n in sizes)
     rows["  limit"] = [f"({number(v)})" for v in limits]
