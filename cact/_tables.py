@@ -11,7 +11,7 @@ from ._idioms import LIMIT
 from ._measure import BEST, Cell, Result, row_names, size_name, summary
 from ._peers import APART
 
-__all__ = ["TITLES", "change", "comparison", "number", "ratio_text", "report"]
+__all__ = ["TITLES", "change", "comparison", "noise", "number", "ratio_text", "report"]
 
 TITLES = {
     **{"numpy": "NumPy", "scipy": "SciPy", "jax": "JAX", "torch_compile": "torch.compile"},
@@ -142,30 +142,26 @@ def _conclusion(figures: dict[str, Any], peer: str) -> list[str]:
 
 
 # ---------------------------------------------------------------------- two results
-def change(before: Cell, after: Cell, references: Sequence[str]) -> tuple[float, float]:
-    """How many times faster cact has become in a cell, and the noise of that number.
+def change(before: Cell, after: Cell, contender: str, references: Sequence[str]) -> float | None:
+    """How many times faster a contender has become, relative to the drift of the machine.
 
-    Both runs measured the limit and the peers `references`, which have not changed: the median of
-    their time ratios is the drift of the machine, and cact's time ratio is taken relative to it.
-
-    Returns
-    -------
-    (float, float)
-        The ratio, above 1 faster; the part of it that is noise: the largest of the scatter of
-        cact's rounds, before and after (`Cell.scatter`), of the references' distances from the
-        drift (their median), and of `LEAST_CHANGE`.
+    Both runs measured the `references`, which have not changed: the median of their time ratios
+    is the drift (the contender itself is none of them).  None where one side lacks either.
     """
-    drifts = []
-    for reference in references:
-        old, new = before.times.get(reference, {}), after.times.get(reference, {})
-        drifts += [new[s] / old[s] for s in old if s in new]
-    drift = median(drifts)
-    spread = median(abs(d / drift - 1) for d in drifts)
-    old_time, new_time = before.best("cact"), after.best("cact")
-    if old_time is None or new_time is None:
-        raise ValueError(f"cact was not measured: {after}")
-    noise = max(LEAST_CHANGE, spread, before.scatter("cact"), after.scatter("cact"))
-    return old_time / new_time * drift, noise
+    ratios = {}
+    for c in (contender, *references):
+        old, new = before.best(c), after.best(c)
+        if old is not None and new is not None:
+            ratios[c] = new / old
+    drifts = [ratios[r] for r in references if r in ratios and r != contender]
+    return median(drifts) / ratios[contender] if drifts and contender in ratios else None
+
+
+def noise(pairs: Sequence[tuple[Cell, Cell]], references: Sequence[str]) -> float:
+    """What 19 in 20 apparent changes of the references stay below, in these pairs of cells."""
+    found = [change(b, a, r, references) for b, a in pairs for r in references]
+    sizes = sorted(abs(math.log(c)) for c in found if c is not None)
+    return math.expm1(sizes[math.ceil(0.95 * len(sizes)) - 1]) if sizes else 0.0
 
 
 def comparison(before: Result, after: Result) -> str:
@@ -185,21 +181,28 @@ def comparison(before: Result, after: Result) -> str:
     references = ["limit", *same]
     lines += [
         "Faster by: cact's time before over its time after, relative to the drift of the machine, which is",
-        f"the median of the same ratios of what did not change: {', '.join(_title(r) for r in references)}.",
-        "A cell has changed if that is beyond 1 +- noise.  Noise is the largest of three: how far the lower",
-        "quartile of cact's rounds lies above their minimum, before or after; the median distance of the",
-        f"unchanged from the drift; {LEAST_CHANGE:.0%}.",
+        f"the median of the same of what did not change: {', '.join(_title(r) for r in references)}.",
+        "A cell has changed if this lies beyond 1 +- noise.  Noise is the largest of three: what 19 in 20 of",
+        "the unchanged stay below, at this size, when they are taken for changed; how far the lower quartile",
+        f"of cact's rounds lies above their minimum, before or after; {LEAST_CHANGE:.0%}.",
     ]
     left, right = ({c.key: c for c in r.cells} for r in (before, after))
+    both = [(left[key], right[key]) for key in left if key in right]
+    usual = {n: noise([p for p in both if p[0].n == n], references) for n in {b.n for b, _ in both}}
+    sizes = ", ".join(f"{size_name(n)} {usual[n]:.1%}" for n in sorted(usual))
+    lines += [f"What 19 in 20 of the unchanged stay below here: {sizes or '-'}."]
     changed: dict[str, list[tuple[float, str]]] = {"faster": [], "slower": []}
     ratios = []
-    for key in left.keys() & right.keys():
-        ratio, noise = change(left[key], right[key], references)
+    for b, a in both:
+        ratio = change(b, a, "cact", references)
+        if ratio is None:
+            continue  # a cell has cact and the limit, unless someone edited the file
         ratios.append(ratio)
-        if not 1 / (1 + noise) <= ratio <= 1 + noise:
-            text = f"  {ratio:6.3f} (noise {noise:.3f})  {right[key]}"
-            times = f"  {number(left[key].best('cact'))} -> {number(right[key].best('cact'))} ns"
-            changed["faster" if ratio > 1 else "slower"].append((ratio, text + times))
+        limit = max(LEAST_CHANGE, usual[b.n], b.scatter("cact"), a.scatter("cact"))
+        if not 1 / (1 + limit) <= ratio <= 1 + limit:
+            times = f"{number(b.best('cact'))} -> {number(a.best('cact'))} ns"
+            text = f"  {ratio:6.3f} (noise {limit:.3f})  {a}  {times}"
+            changed["faster" if ratio > 1 else "slower"].append((ratio, text))
     for title, found in changed.items():
         lines += ["", f"{title}: {len(found)}", *(t for _, t in sorted(found, reverse=title == "faster"))]
     unchanged = len(ratios) - sum(map(len, changed.values()))
