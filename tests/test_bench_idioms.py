@@ -155,6 +155,7 @@ def test_loop_over_rows_agrees_with_cact(function: str, operation: str) -> None:
 
 
 def test_constants_of_a_loop_have_the_dtype_of_the_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    _peers._compiled_loop.cache_clear()
     numba: Any = types.ModuleType("numba")
     numba.njit = lambda **options: lambda f: f
     monkeypatch.setitem(sys.modules, "numba", numba)
