@@ -360,9 +360,8 @@ def peer_entry(library: ctypes.CDLL, peer: str, name: str, stride: int) -> dict[
         results = []
         for statement in (forward, backward):
             with np.errstate(all="ignore"):
-                names = namespace(
-                    x.reshape(1, -1), one.reshape(1, -1), np.full((1, x.size), np.nan, x.dtype), [peer]
-                )
+                out = np.full((1, x.size), np.nan, x.dtype)
+                names = namespace(x.reshape(1, -1), one.reshape(1, -1), out, [peer], name)
             *before, last = statement.split("; ")
             with np.errstate(all="ignore"):
                 if statement:

@@ -3,11 +3,11 @@
 Each idiom is a statement as `timeit` takes it, so that no wrapper's call is measured with
 it; its last expression is the result (if None: `out`).  The names it may use are those of `namespace`.
 Where several statements stand, all are timed and the fastest counts; benchmarks/sweep.py judges the
-first.  NumPy and JAX have all functions but sparsemax, entmax15, maxout and crelu, torch those that
-it provides, SciPy those that it helps with.  Rewritings that only an expert in the function would
-find (sigmoid through tanh), or that give inf or NaN for x above 44 or 88 where the usual form does
-not, are not among them.  Single ufuncs get ``out=`` as cact does; longer expressions allocate, as
-they do in real code.  Python floats are weak, so float32 stays float32 throughout.
+first.  NumPy has all functions, JAX all but sparsemax and entmax15, torch those that it provides and a
+few of one line, SciPy those that it helps with; `_peers` has more libraries.  Rewritings that only an
+expert in the function would find (sigmoid through tanh), or that give inf or NaN for x above 44 or 88
+where the usual form does not, are not among them.  Single ufuncs get ``out=`` as cact does; longer
+expressions allocate, as they do in real code.  Python floats are weak, so float32 stays float32 throughout.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ from ._registry import RECORDS
 
 __all__ = [
     "COMMON",
+    "CONSTANTS",
     "IDIOMS",
     "LIMIT",
+    "OUTPUTS",
     "PEERS",
     "ROWS",
+    "SOFTMAX_KIN",
     "cact_statement",
     "functions",
     "installed",
     "namespace",
+    "output",
 ]
 
 #: The libraries, in the order of the tables.
@@ -48,17 +52,23 @@ COMMON = (
 )
 
 #: What the backwards of the functions of rows start from: their output.
-_OUTPUTS = {"softmax": "y", "log_softmax": "log_y", "softmin": "min_y"}
-_GATED = ("glu", "reglu", "geglu", "swiglu")
+OUTPUTS = {
+    **{"softmax": "y", "log_softmax": "log_y", "softmin": "min_y"},
+    **{"sparsemax": "sparse_y", "entmax15": "entmax_y"},
+}
+#: The results of these have another length than x: the prefix of the names of dy and out.
+_LENGTHS = {**dict.fromkeys(("glu", "reglu", "geglu", "swiglu", "maxout"), "half_"), "crelu": "double_"}
 
+#: The functions along an axis, whose time depends on the length of the rows.
+SOFTMAX_KIN = tuple(OUTPUTS)
 #: The functions whose idioms want an array of rows; of an even length, for the halves of the gated ones.
-ROWS = (*_OUTPUTS, *_GATED)
+ROWS = (*OUTPUTS, *_LENGTHS)
 
 #: The same bytes moved, nothing computed: what no contender that reads and writes them once
 #: through the caches can beat by much.
 LIMIT = {"forward": "np.copyto(out, x)", "backward": "np.add(dy, x, out=out)"}
 
-_CONSTANTS = {
+CONSTANTS = {
     "A": math.sqrt(2 / math.pi),  # gelu_tanh: tanh(x (A + B x^2))
     "B": math.sqrt(2 / math.pi) * 0.044715,
     "SCALE": 1.0507009873554805,  # selu
@@ -124,10 +134,26 @@ _NUMPY_FORWARD = {
         "d = x - x.max(axis=-1, keepdims=True); d - np.log(np.exp(d).sum(axis=-1, keepdims=True))",
     ),
     "softmin": ("e = np.exp(x.min(axis=-1, keepdims=True) - x); e / e.sum(axis=-1, keepdims=True)",),
+    "sparsemax": (
+        "z = -np.sort(-x, axis=-1); c = z.cumsum(axis=-1) - 1;"
+        " k = np.sum(z * ranks > c, axis=-1, keepdims=True);"
+        " np.maximum(x - np.take_along_axis(c, k - 1, axis=-1) / k.astype(x.dtype), 0)",
+    ),
+    "entmax15": (
+        "d = (x - x.max(axis=-1, keepdims=True)) / 2; z = -np.sort(-d, axis=-1);"
+        " m = z.cumsum(axis=-1) / ranks; v = (z * z).cumsum(axis=-1) / ranks - m * m;"
+        " t = m - np.sqrt(np.maximum(1 / ranks - v, 0)); k = np.sum(t <= z, axis=-1, keepdims=True);"
+        " np.maximum(d - np.take_along_axis(t, k - 1, axis=-1), 0) ** 2",
+    ),
     "glu": ("a, b = np.split(x, 2, axis=-1); a / (1 + np.exp(-b))",),
     "reglu": ("a, b = np.split(x, 2, axis=-1); a * np.maximum(b, 0)",),
     "geglu": ("a, b = np.split(x, 2, axis=-1); a * (0.5 * b * (1 + erf(SQRT1_2 * b)))",),
     "swiglu": ("a, b = np.split(x, 2, axis=-1); a * b / (1 + np.exp(-b))",),
+    "maxout": (
+        "np.maximum(x[..., ::2], x[..., 1::2], out=half_out)",
+        "x.reshape(*half_dy.shape, 2).max(axis=-1)",
+    ),
+    "crelu": ("np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)], axis=-1)",),
 }
 
 _NUMPY_BACKWARD = {
@@ -198,6 +224,14 @@ _NUMPY_BACKWARD = {
         "min_y * ((dy * min_y).sum(axis=-1, keepdims=True) - dy)",
         "min_y * (np.einsum('ij,ij->i', dy, min_y)[:, None] - dy)",
     ),
+    "sparsemax": (
+        "s = sparse_y > 0; n = s.sum(axis=-1, keepdims=True, dtype=dy.dtype);"
+        " s * (dy - (dy * s).sum(axis=-1, keepdims=True) / n)",
+    ),
+    "entmax15": (
+        "s = np.sqrt(entmax_y);"
+        " s * (dy - (dy * s).sum(axis=-1, keepdims=True) / s.sum(axis=-1, keepdims=True))",
+    ),
     "glu": (
         "a, b = np.split(x, 2, axis=-1); s = 1 / (1 + np.exp(-b));"
         " np.concatenate([half_dy * s, half_dy * a * s * (1 - s)], axis=-1)",
@@ -215,6 +249,10 @@ _NUMPY_BACKWARD = {
         "a, b = np.split(x, 2, axis=-1); s = 1 / (1 + np.exp(-b)); d = s * (1 + b * (1 - s));"
         " np.concatenate([half_dy * b * s, half_dy * a * d], axis=-1)",
     ),
+    "maxout": (
+        "m = x[..., ::2] >= x[..., 1::2]; np.stack([half_dy * m, half_dy * ~m], axis=-1).reshape(x.shape)",
+    ),
+    "crelu": ("a, b = np.split(double_dy, 2, axis=-1); a * (x > 0) - b * (x < 0)",),
 }
 
 _SCIPY_FORWARD = {
@@ -278,6 +316,14 @@ _TORCH_FORWARD = {
     "log_softmax": ("aten._log_softmax.out(tx, -1, False, out=tout)", "torch.log_softmax(tx, -1)"),
     "softmin": ("F.softmin(tx, -1)",),
     "glu": ("aten.glu.out(tx, -1, out=thalf_out)",),
+    "reglu": ("a, b = tx.chunk(2, -1); a * F.relu(b)",),
+    "geglu": ("a, b = tx.chunk(2, -1); a * F.gelu(b)",),
+    "swiglu": ("a, b = tx.chunk(2, -1); a * F.silu(b)",),
+    "maxout": (
+        "torch.maximum(tx[..., ::2], tx[..., 1::2], out=thalf_out)",
+        "torch.amax(tx.unflatten(-1, (-1, 2)), -1, out=thalf_out)",
+    ),
+    "crelu": ("torch.cat((F.relu(tx), F.relu(-tx)), -1)",),
 }
 
 _TORCH_BACKWARD = {
@@ -319,6 +365,17 @@ _TORCH_BACKWARD = {
     "log_softmax": ("aten._log_softmax_backward_data(tdy, tlog_y, -1, tlog_y.dtype)",),
     "softmin": ("aten._softmax_backward_data(tdy, tmin_y, -1, tmin_y.dtype).neg_()",),
     "glu": ("aten.glu_backward.grad_input(thalf_dy, tx, -1, grad_input=tout)",),
+    "reglu": ("a, b = tx.chunk(2, -1); torch.cat((thalf_dy * F.relu(b), thalf_dy * a * (b > 0)), -1)",),
+    "geglu": (
+        "a, b = tx.chunk(2, -1); torch.cat((thalf_dy * F.gelu(b), aten.gelu_backward(thalf_dy * a, b)), -1)",
+    ),
+    "swiglu": (
+        "a, b = tx.chunk(2, -1); torch.cat((thalf_dy * F.silu(b), aten.silu_backward(thalf_dy * a, b)), -1)",
+    ),
+    "maxout": (
+        "m = tx[..., ::2] >= tx[..., 1::2]; torch.stack((thalf_dy * m, thalf_dy * ~m), -1).flatten(-2)",
+    ),
+    "crelu": ("a, b = tdouble_dy.chunk(2, -1); a * (tx > 0) - b * (tx < 0)",),
 }
 
 # Expressions in x and in the learnable parameters by cact's names.  `namespace` has each compiled by jax.jit,
@@ -370,6 +427,8 @@ _JAX = {
     "reglu": "(lambda a, b: a * nn.relu(b))(*jnp.split(x, 2, -1))",
     "geglu": "(lambda a, b: a * nn.gelu(b, approximate=False))(*jnp.split(x, 2, -1))",
     "swiglu": "(lambda a, b: a * nn.silu(b))(*jnp.split(x, 2, -1))",
+    "maxout": "jnp.maximum(x[..., ::2], x[..., 1::2])",
+    "crelu": "jnp.concatenate([nn.relu(x), nn.relu(-x)], -1)",
 }
 
 # The backwards that start from the output.
@@ -392,7 +451,12 @@ def _jax_statement(function: str, operation: str) -> str:
 
 def _arguments(function: str) -> tuple[str, str]:
     """What its backward takes."""
-    return "half_dy" if function in _GATED else "dy", _OUTPUTS.get(function, "x")
+    return f"{_LENGTHS.get(function, '')}dy", OUTPUTS.get(function, "x")
+
+
+def output(function: str, operation: str) -> str:
+    """The name of its preallocated result."""
+    return f"{_LENGTHS.get(function, '')}out" if operation == "forward" else "out"
 
 
 #: Statements by peer, operation and function.
@@ -409,20 +473,25 @@ def functions() -> list[str]:
     return list(_NUMPY_FORWARD)
 
 
-def installed(peer: str) -> bool:
-    """Whether the library `peer` is installed (it is not imported)."""
-    return importlib.util.find_spec(peer) is not None
+def installed(module: str) -> bool:
+    """Whether a module is installed (it is not imported)."""
+    return importlib.util.find_spec(module) is not None
 
 
 def cact_statement(function: str, operation: str) -> str:
     """The call of cact's public function that the idioms are measured against."""
     if operation == "forward":
-        return f"cact.{function}(x, out={'half_out' if function in _GATED else 'out'})"
+        return f"cact.{function}(x, out={output(function, operation)})"
     return "cact.{}.backward({}, {}, out=out)".format(function, *_arguments(function))
 
 
 def namespace(
-    x: npt.NDArray[Any], dy: npt.NDArray[Any], out: npt.NDArray[Any], peers: Sequence[str] = PEERS
+    x: npt.NDArray[Any],
+    dy: npt.NDArray[Any],
+    out: npt.NDArray[Any],
+    peers: Sequence[str] = PEERS,
+    function: str | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """The names the statements use.
 
@@ -432,36 +501,44 @@ def namespace(
         Input, upstream gradient, preallocated result.
     peers : sequence of str
         The peers whose statements will run; each must be installed.
+    function : str, optional
+        The one whose statements will run, to make no arrays for others; default: all.
+    threads : int, optional
+        Of torch and JAX; default: as many as cact has.
 
     Returns
     -------
     dict
         Also ``erf`` of x's dtype (SciPy's where it is installed, since NumPy has none, else
         `math.erf` vectorised), and where x has two dimensions the outputs of the functions of
-        rows and the halves that the gated functions give and take.
+        rows, and arrays of half and twice the length for functions that give and take them.
     """
     import cact
 
+    threads = threads or info()["threads"]
     arrays = {"x": x, "dy": dy, "out": out}
     if x.ndim == 2:
-        arrays |= {name: cact.get(function)(x) for function, name in _OUTPUTS.items()}
-        arrays["half_dy"] = dy[:, : x.shape[1] // 2].copy()
-        arrays["half_out"] = np.zeros_like(arrays["half_dy"])
-    names: dict[str, Any] = {**_CONSTANTS, "cact": cact, "np": np, **arrays}
+        wanted = ROWS if function is None else (function,)
+        arrays |= {name: cact.get(f)(x) for f, name in OUTPUTS.items() if f in wanted}
+        for prefix in dict.fromkeys(_LENGTHS[f] for f in wanted if f in _LENGTHS):
+            arrays[f"{prefix}dy"] = dy[:, : x.shape[1] // 2].copy() if prefix == "half_" else np.tile(dy, 2)
+            arrays[f"{prefix}out"] = np.zeros_like(arrays[f"{prefix}dy"])
+    names: dict[str, Any] = {**CONSTANTS, "cact": cact, "np": np, **arrays}
+    names["ranks"] = np.arange(1, x.shape[-1] + 1, dtype=x.dtype) if x.ndim == 2 else None
     if installed("scipy"):
         names["special"] = importlib.import_module("scipy.special")
         names["erf"] = names["special"].erf
     else:
         names["erf"] = np.vectorize(math.erf, otypes=[x.dtype])
-    if "torch" in peers:
+    if "torch" in peers or "torch_compile" in peers:
         torch = importlib.import_module("torch")
-        torch.set_num_threads(info()["threads"])
+        torch.set_num_threads(threads)
         names |= {"torch": torch, "aten": torch.ops.aten, "F": torch.nn.functional}
         names |= {f"t{k}": torch.from_numpy(a) for k, a in arrays.items()}
         names["tw"] = torch.tensor([0.25], dtype=names["tx"].dtype)
         names["tv"] = names["tx"].detach().requires_grad_()
     if "jax" in peers:
-        os.environ.setdefault("NPROC", str(info()["threads"]))  # of XLA's pool, if it has not computed yet
+        os.environ.setdefault("NPROC", str(threads))  # of XLA's pool, if it has not computed yet
         jax = importlib.import_module("jax")
         jax.config.update("jax_enable_x64", True)
         names |= {f"j{k}": jax.numpy.asarray(a) for k, a in arrays.items() if "out" not in k}

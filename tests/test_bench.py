@@ -1,102 +1,29 @@
-"""`cact bench`: the idioms compute what cact does; tables, options and files.  No time is asserted."""
+"""`cact bench`: tables, pictures, options and files.  No time is asserted."""
 
 from __future__ import annotations
 
-import ast
-import copy
+import dataclasses
 import json
 import math
 import os
+import re
+import signal
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cact
-from cact import _idioms, bench
-
-CASES = [
-    pytest.param(peer, operation, function, statement, id=f"{peer}-{operation}-{function}-{i}")
-    for peer, operations in _idioms.IDIOMS.items()
-    for operation, by_function in operations.items()
-    for function, statements in by_function.items()
-    for i, statement in enumerate(statements)
-]
-
-# Errors of the peers' own in float64, relative to the largest result
-INEXACT = {
-    ("torch", "backward", "hardsigmoid"): 6e-8,  # its 1/6 is float32's
-    ("jax", "backward", "telu"): 1e-13,  # x e^x (1 - tanh^2) of a tanh some ULP off
-}
-
-
-def evaluate(statement: str, names: dict[str, Any]) -> Any:
-    """The value of the statement's last expression."""
-    tree = ast.parse(statement)
-    last = tree.body.pop()
-    assert isinstance(last, ast.Expr)
-    names = dict(names)
-    exec(compile(tree, "idiom", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "idiom", "eval"), names)
-
-
-def inputs(function: str, dtype: str, peer: str) -> dict[str, Any]:
-    # |x| < 8: no idiom overflows there, and gelu_tanh's 1 + tanh keeps some digits of its tail
-    random = np.random.default_rng(1)
-    x = np.clip(random.normal(0, 2, 1280), -8, 8).astype(dtype)
-    dy = random.normal(0, 2, x.size).astype(dtype)
-    if function in _idioms.ROWS:
-        x, dy = x.reshape(10, 128), dy.reshape(10, 128)
-    return _idioms.namespace(x, dy, np.full_like(x, np.nan), (peer,))
-
-
-@pytest.mark.parametrize(("peer", "operation", "function", "statement"), CASES)
-@pytest.mark.parametrize("dtype", bench.DTYPES)
-def test_idiom_agrees_with_cact(peer: str, operation: str, function: str, statement: str, dtype: str) -> None:
-    pytest.importorskip(peer)
-    names = inputs(function, dtype, peer)
-    theirs = evaluate(statement, names)
-    theirs = copy.deepcopy(names["out"] if theirs is None else theirs)  # both may write to `out`
-    names["out"].fill(np.nan)
-    ours = evaluate(_idioms.cact_statement(function, operation), names)
-    if not isinstance(theirs, tuple):
-        theirs, ours = (theirs,), (ours,)
-    assert len(theirs) == len(ours)
-    for a, b in zip(theirs, ours):
-        a, b = np.asarray(a), np.asarray(b)
-        assert a.dtype == dtype
-        assert a.shape == b.shape
-        # The idioms cancel where 1 + tanh or 1 + erf does: absolute error, of the size of eps.
-        # prelu's dweight is a sum over all elements, so its error grows with them.
-        scale = np.abs(b).max()
-        limit = max(64 * np.finfo(dtype).eps, INEXACT.get((peer, operation, function), 0)) * scale
-        np.testing.assert_allclose(a, b, rtol=0, atol=limit)
-
-
-def test_every_idiom_names_a_function_of_cact() -> None:
-    for operations in _idioms.IDIOMS.values():
-        for by_function in operations.values():
-            assert set(by_function) <= set(cact.names())
-    numpy = _idioms.IDIOMS["numpy"]
-    assert list(numpy["forward"]) == list(numpy["backward"]) == _idioms.functions()
-    assert set(_idioms.COMMON) <= set(_idioms.functions())
-
-
-def test_erf_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_idioms, "installed", lambda peer: False)
-    x = np.linspace(-3, 3, 7, dtype=np.float32)
-    names = _idioms.namespace(x, x, np.empty_like(x), ("numpy",))
-    assert "special" not in names
-    erf = names["erf"](x)
-    assert erf.dtype == np.float32
-    assert erf.tolist() == [np.float32(math.erf(v)) for v in x]
-
+from cact import _bench_plots, _idioms, _measure, _peers, bench
 
 # ---------------------------------------------------------------------- tables from made-up times
 ABOUT: dict[str, Any] = {
     "cact": {"backend": "c", "isa": "x86-64-v4", "why_not_c": None, "threads": 1},
     "versions": {"cact": "1.2.3", "python": "3.11", "numpy": "2.0", "scipy": "1.11"},
     "cpu": "A processor",
+    "machine": "x86_64",
+    "threads": 1,
     "environment_cleared": [],
 }
 
@@ -126,15 +53,15 @@ def test_ratio() -> None:
 
 
 def test_summary() -> None:
-    found = bench.summary(CELLS, "numpy")
+    found = _measure.summary(CELLS, "numpy")
     assert found["cells"] == 5
     assert found["geometric_mean"] == pytest.approx((4 * 0.25 * 16 * 0.999) ** (1 / 5))
     assert found["by_table"] == pytest.approx({"forward float32": 2.0, "backward float32": 0.999})
     assert found["below_1"] == [
-        {"cell": "relu forward float32 n=1M", "ratio": 0.25},
-        {"cell": "gelu backward float32 n=64", "ratio": 0.999},
+        {"cell": "relu forward float32 n=1M", "ratio": 0.25, "peer": "numpy"},
+        {"cell": "gelu backward float32 n=64", "ratio": 0.999, "peer": "numpy"},
     ]
-    assert bench.summary(CELLS, "scipy")["geometric_mean"] is None
+    assert _measure.summary(CELLS, "scipy")["geometric_mean"] is None
 
 
 def test_report() -> None:
@@ -176,13 +103,13 @@ def test_a_broken_statement_is_reported_for_torch_and_jax_alone(
     names = _idioms.namespace(x, x, x.copy(), ("numpy",))
     plan = bench.Plan(rounds=1, peers=(peer,))
     broken = {p: {"forward": {"relu": ("np.no_such(x)",)}} for p in ("numpy", peer)}
-    monkeypatch.setattr(bench, "IDIOMS", broken)
-    times, failed, rounds = bench._measure_cell(plan, "relu", "forward", names)
-    assert set(times) == {"cact", "limit"}
+    monkeypatch.setattr(_peers, "IDIOMS", broken)
+    times, quartiles, failed, rounds = _measure.measure_cell(plan, "relu", "forward", names)
+    assert set(times) == set(quartiles) == {"cact", "limit"}
     assert "no_such" in failed["np.no_such(x)"]
     assert rounds == 1
     with pytest.raises(AttributeError, match="no_such"):
-        bench._measure_cell(bench.Plan(rounds=1, peers=("numpy",)), "relu", "forward", names)
+        _measure.measure_cell(bench.Plan(rounds=1, peers=("numpy",)), "relu", "forward", names)
 
 
 # ---------------------------------------------------------------------- the command
@@ -198,6 +125,12 @@ def test_a_broken_statement_is_reported_for_torch_and_jax_alone(
         ("--sizes -1", "--sizes"),
         ("--peers tensorflow", "no peer 'tensorflow'"),
         ("--rounds 0", "must be an integer from 1"),
+        ("--threads 0", "must be an integer from 1 to 1024"),
+        ("--columns 10,x", "'x' is no number of elements"),
+        ("--against torchh", "no peer 'torchh'"),
+        ("--peers numpy --against scipy", "scipy is not among the peers measured"),
+        ("--roofline a.txt", "'a.txt' must end in .png"),
+        ("--compare a.json", "expected 2 arguments"),
         ("--json nowhere/a.json", "cannot write 'nowhere/a.json'"),
         ("--json .", "cannot write '.'"),
         ("--plot a.txt", "'a.txt' must end in .png"),
@@ -207,7 +140,8 @@ def test_a_broken_statement_is_reported_for_torch_and_jax_alone(
 def test_bad_option(
     options: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "installed", lambda peer: True)
+    monkeypatch.setattr(bench, "installed", lambda module: True)
+    monkeypatch.setattr(bench, "available", lambda peer: True)
     assert bench.main(options.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -219,7 +153,7 @@ def test_bad_option(
 def test_peer_that_is_not_installed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "installed", lambda peer: peer != "torch")
+    monkeypatch.setattr(bench, "available", lambda peer: peer != "torch")
     assert bench.main(["--peers", "numpy,torch"]) == 2
     assert capsys.readouterr().err == "cact bench: argument --peers: torch is not installed\n"
 
@@ -227,7 +161,7 @@ def test_peer_that_is_not_installed(
 @pytest.mark.parametrize(("text", "n"), [("64", 64), ("4K", 4096), ("4k", 4096), ("16M", 1 << 24)])
 def test_sizes(text: str, n: int) -> None:
     assert bench._parser().parse_args(["--sizes", text]).sizes == [n]
-    assert bench._size(n) == text.upper()
+    assert _measure.size_name(n) == text.upper()
 
 
 def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +182,12 @@ def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     for c in cells:
         assert c["rounds"] == 2
         assert c["shape"] == ([1, 64] if c["function"] == "softmax" else [64])
-        assert set(c["times"]) == {"cact", "limit", "numpy"}
+        assert set(c["times"]) == set(c["quartiles"]) == {"cact", "limit", "numpy"}
+        assert c["best_peer"] == "numpy"
+        for contender, statements in c["times"].items():
+            for statement, least in statements.items():
+                low, middle, high = c["quartiles"][contender][statement]
+                assert least <= low <= middle <= high
         assert all(0 < t < math.inf for statements in c["times"].values() for t in statements.values())
         assert c["ratios"]["numpy"] == min(c["times"]["numpy"].values()) / min(c["times"]["cact"].values())
     assert content["summary"]["numpy"]["cells"] == len(cells)
@@ -261,7 +200,7 @@ def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def test_rows_are_even(n: int, shape: list[int], tmp_path: Any) -> None:
     """For the halves of the gated functions."""
     path = tmp_path / "bench.json"
-    options = f"--functions glu,relu,softmax --dtypes float32 --peers numpy --rounds 1 --sizes {n}"
+    options = f"--functions glu,relu,maxout --dtypes float32 --peers numpy --rounds 1 --sizes {n}"
     assert bench.main([*options.split(), "--json", str(path)]) == 0
     for c in json.loads(path.read_text())["cells"]:
         assert c["shape"] == ([n] if c["function"] == "relu" else shape)
@@ -270,7 +209,11 @@ def test_rows_are_even(n: int, shape: list[int], tmp_path: Any) -> None:
 def test_all_functions() -> None:
     parse = bench._parser().parse_args
     assert parse(["--functions", "all"]).functions == _idioms.functions()
-    assert tuple(parse([]).functions) == _idioms.COMMON
+    assert tuple(bench._plan(parse([])).functions) == _idioms.COMMON
+    plan = bench._plan(parse(["--all"]))
+    assert list(plan.functions) == cact.names()
+    assert list(plan.peers) == [p for p in _peers.PEERS if _peers.available(p)]
+    assert list(bench._plan(parse(["--all", "--functions", "relu"])).functions) == ["relu"]
 
 
 def test_alloc_lets_cact_allocate(tmp_path: Any) -> None:
@@ -286,23 +229,104 @@ def test_alloc_lets_cact_allocate(tmp_path: Any) -> None:
     assert list(glu["times"]["cact"]) == ["cact.glu(x)"]
 
 
-def test_interrupt_reports_what_was_measured(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (MemoryError(), 1, "not enough memory for 16M elements")],
+)
+def test_what_was_measured_is_kept(
+    error: BaseException,
+    status: int,
+    message: str,
+    tmp_path: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(plan: bench.Plan) -> Any:
+    def broken_off(plan: bench.Plan) -> Any:
         yield CELLS[0]
-        raise KeyboardInterrupt
+        raise error
 
-    monkeypatch.setattr(bench, "measure", interrupted)
-    assert bench.main(["--peers", "numpy"]) == 130
+    monkeypatch.setattr(bench, "measure", broken_off)
+    path = tmp_path / "a.json"
+    assert bench.main(["--peers", "numpy", "--json", str(path)]) == status
     out, err = capsys.readouterr()
     assert "relu" in out
     assert "0 of 1 cells below 1.0." in out
-    assert "interrupted" in err
+    assert message in err
+    assert [str(c) for c in bench.read(path).cells] == [str(CELLS[0])]
+
+
+def test_results_are_kept_from_time_to_time(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+
+    def watched(plan: bench.Plan) -> Any:
+        yield CELLS[0]
+        yield CELLS[1]
+        assert len(bench.read(path).cells) == 2
+        raise RuntimeError("anything")
+
+    monkeypatch.setattr(bench, "measure", watched)
+    monkeypatch.setattr(bench, "SAVE_EVERY", -1)
+    with pytest.raises(RuntimeError, match="anything"):
+        bench.main(["--peers", "numpy", "--json", str(path)])
+    assert len(bench.read(path).cells) == 2
+
+
+def test_termination_is_an_interrupt(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminated(plan: bench.Plan) -> Any:
+        yield CELLS[0]
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    former = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(bench, "measure", terminated)
+    assert bench.main(["--peers", "numpy"]) == 130
+    assert signal.getsignal(signal.SIGTERM) == former
+
+
+def test_threads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC"):
+        monkeypatch.setenv(variable, "77")
+    former, seen = cact.get_num_threads(), []
+
+    def watched(plan: bench.Plan) -> Any:
+        seen.append(
+            (plan.threads, cact.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.environ["NPROC"])
+        )
+        yield from CELLS
+
+    monkeypatch.setattr(bench, "measure", watched)
+    path = tmp_path / "a.json"
+    assert bench.main(["--peers", "numpy", "--threads", "3", "--json", str(path)]) == 0
+    assert seen == [(3, 3 if cact.info()["backend"] == "c" else 1, "3", "3")]
+    assert cact.get_num_threads() == former
+    assert bench.read(path).about["threads"] == 3
+
+
+@pytest.mark.parametrize("n", [64, 4096])
+def test_columns(n: int, tmp_path: Any) -> None:
+    path = tmp_path / "a.json"
+    options = f"--functions softmax,glu --ops forward --dtypes float32 --peers numpy --rounds 1 --sizes {n}"
+    assert bench.main([*options.split(), "--columns", "10,100,1000", "--json", str(path)]) == 0
+    cells = bench.read(path).cells
+    found = [(c.name, tuple(c.shape)) for c in cells]
+    glu = ("glu", (max(1, n // 128), min(n, 128)))
+    if n == 64:  # no row is longer than there are elements
+        assert found == [("softmax[10]", (6, 10)), glu]
+    else:
+        rows = [("softmax[10]", (409, 10)), ("softmax[100]", (40, 100)), ("softmax[1000]", (4, 1000))]
+        assert found == [*rows, glu]
+    plan = bench.Plan(("softmax", "glu"), ("forward",), ("float32",), (n,), (10, 100, 1000))
+    assert len(plan) == len(cells)
+
+
+def test_a_row_there_is() -> None:
+    assert bench.Plan(columns=(1000, 128)).rows("softmax", 64) == (128,)
+    assert bench.Plan(columns=(1000, 128)).rows("relu", 64) == (None,)
 
 
 def test_progress_without_tqdm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "installed", lambda module: module == "numpy")
+    monkeypatch.setattr(bench, "installed", lambda module: False)
+    monkeypatch.setattr(bench, "available", lambda peer: peer == "numpy")
     monkeypatch.setattr(bench, "measure", lambda plan: iter(CELLS))
     monkeypatch.setattr(bench.Plan, "__len__", lambda self: len(CELLS))
     assert bench.main([]) == 0
@@ -335,12 +359,75 @@ def test_plot(suffix: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
 
 
-def test_plot_shows_the_ratios() -> None:
+def test_heat_map_shows_the_ratios() -> None:
     pytest.importorskip("matplotlib")
-    figure = bench.plot(CELLS, ABOUT)
+    figure = _bench_plots.heat_map(CELLS, ABOUT)
     forward, backward = figure.axes[:2]
     assert [t.get_text() for t in forward.texts] == ["4.00", "0.25", "16", "1.00"]
     assert [t.get_text() for t in backward.texts] == ["0.99"]
     assert [t.get_text() for t in forward.get_xticklabels()] == ["64", "1M"]
     assert [t.get_text() for t in forward.get_yticklabels()] == ["relu", "gelu"]
     assert forward.get_title() == "forward float32: geometric mean 2.00"
+    assert "1 thread" in figure.get_suptitle()
+
+
+# ---------------------------------------------------------------------- the best peer
+def with_peers(c: bench.Cell, **peers: float) -> bench.Cell:
+    return dataclasses.replace(c, times={**c.times, **{p: {"s": t} for p, t in peers.items()}})
+
+
+RIVALS = [
+    with_peers(CELLS[0], torch=4.0, litert=0.5),  # relu, 64: numpy 8, torch 4, cact 2
+    with_peers(CELLS[1], torch=3.0),  # relu, 1M: numpy 0.25, torch 3, cact 1
+    with_peers(CELLS[2], onnxruntime=0.5, litert=2.0),  # gelu, 64: numpy 16, onnxruntime 0.5, cact 1
+]
+
+
+def test_best_peer() -> None:
+    assert [c.rival(bench.BEST) for c in RIVALS] == ["torch", "numpy", "onnxruntime"]  # never LiteRT
+    assert [c.ratio(bench.BEST) for c in RIVALS] == [2.0, 0.25, 0.5]
+    alone = dataclasses.replace(CELLS[0], times={"cact": {"s": 1.0}, "litert": {"s": 1.0}})
+    assert alone.rival(bench.BEST) is alone.ratio(bench.BEST) is None
+    assert alone.ratio("litert") == 1.0
+    found = _measure.summary(RIVALS, bench.BEST)
+    assert found["geometric_mean"] == pytest.approx(0.25 ** (1 / 3))
+    assert found["below_1"] == [
+        {"cell": "relu forward float32 n=1M", "ratio": 0.25, "peer": "numpy"},
+        {"cell": "gelu forward float32 n=64", "ratio": 0.5, "peer": "onnxruntime"},
+    ]
+
+
+def test_report_against_the_best_peer() -> None:
+    lines = bench.report(RIVALS, ABOUT, [bench.BEST, "litert"]).splitlines()
+    assert "  relu  2.00  (2.00) torch  0.25  (1.00) NumPy" in [re.sub("  +", "  ", line) for line in lines]
+    assert "torch / cact: geometric mean 2.45; 0 of 2 cells below 1.0." in lines
+    best = next(
+        i for i, line in enumerate(lines) if line.startswith("the best peer / cact: geometric mean 0.630")
+    )
+    assert lines[best + 1 : best + 3] == [
+        "  0.250  relu forward float32 n=1M, NumPy",
+        "  0.500  gelu forward float32 n=64, onnxruntime",
+    ]
+    assert lines[best + 3].startswith("LiteRT (XNNPACK) / cact")
+
+
+def test_heat_map_names_the_best_peer() -> None:
+    pytest.importorskip("matplotlib")
+    texts = [t.get_text() for t in _bench_plots.heat_map(RIVALS, ABOUT, bench.BEST).axes[0].texts]
+    assert texts == ["2.00", "torch", "0.25", "NumPy", "0.50", "ort"]
+
+
+def test_roofline_draws_the_times() -> None:
+    pytest.importorskip("matplotlib")
+    figure = _bench_plots.roofline(RIVALS, ABOUT, ["relu"])
+    (panel,) = figure.axes
+    lines = [list(zip(*line.get_data())) for line in panel.lines]
+    limit, cact_line = [(64, 0.5), (1 << 20, 0.5)], [(64, 2.0), (1 << 20, 1.0)]
+    torch, numpy, litert = [(64, 4.0), (1 << 20, 3.0)], [(64, 8.0), (1 << 20, 0.25)], [(64, 0.5)]
+    assert lines == [limit, torch, numpy, litert, cact_line]
+
+
+def test_names_of_rows_are_in_order() -> None:
+    names = [("softmax", 1000), ("relu", None), ("softmax", 10), ("softmin", 10)]
+    cells = [dataclasses.replace(CELLS[0], function=f, columns=c) for f, c in names]
+    assert _measure.row_names(cells) == ["softmax[10]", "softmax[1000]", "relu", "softmin[10]"]
