@@ -42,5 +42,40 @@ ACTIVATION(snake)
         .dp = {abs_(x) > most ? __builtin_nan("") : da},
     };
 }
+#if CACT_REAL == 32
+/* sin(z)^2 = u + c, u = z^2, z = hi + low, |z| <= pi/4 (tools/pieces.py sin: relative error 2^-32.2) */
+INLINE vector rest_of_sin_squared(vector hi, vector low, vector u)
+{
+    vector q = vector_fma(u, vector_of(-0x1.55ad2p-18f), vector_of(0x1.2ac4c6p-13f));
+    q = vector_fma(q, u, vector_of(-0x1.a032bep-9f));
+    q = vector_fma(q, u, vector_of(0x1.6c1714p-5f));
+    q = vector_fma(q, u, vector_of(-0x1.555556p-2f));
+    const vector square_low = vector_fma(2 * hi, low, vector_fma(hi, hi, -u));
+    return vector_fma(u, u * q, square_low * vector_fma(u, vector_of(-0.62f), vector_of(1))); /* sin(2z)/2z */
+}
+
+FLOATS(snake, 60, 60) /* a = 1 */
+{
+    /* z = x - n pi/2, sin(x)^2 = v + rest: sin(z)^2, or 1 - sin(z)^2 where n is odd */
+    const vector m = vector_fma(x, vector_of(0x1.45f306p-1f), vector_of(0x1.8p23f)), n = m - 0x1.8p23f;
+    const vector z = vector_fma(n, vector_of(-0x1.921fb6p0f), x), u = z * z;
+    const vector c = rest_of_sin_squared(z, n * 0x1.777a5cp-25f, u), w = 1 - u;
+    const integers odd = -((integers)m & 1);
+    const vector v = where(odd, w, u), rest = where(odd, ((1 - w) - u) - c, c), s = x + v;
+
+    /* f' = 1 - cos(2y) or, k odd, 1 + cos(2y), y = x - (k - 1/2) pi/2; pi/4 in three parts, beside a root y is small */
+    const vector r = vector_fma(x, vector_of(0x1.45f306p-1f), vector_of(0.5f)) + 0x1.8p23f, k = r - 0x1.8p23f;
+    const vector t = vector_fma(k, vector_of(2), vector_of(-1)), y = vector_fma(t, vector_of(-0x1.921fb6p-1f), x);
+    const vector b = vector_fma(t, vector_of(0x1.777ap-26f), x - vector_fma(t, vector_of(0x1.921fb6p-1f), y)), hi = y + b;
+    const vector low = vector_fma(t, vector_of(0x1.73dcb4p-44f), b - (hi - y)), square = hi * hi;
+    const vector half = square + rest_of_sin_squared(hi, low, square), g = 2 * half;
+    return (floats){
+        .f = s + ((v - (s - x)) + rest),
+        .df = where(-((integers)r & 1), 2 - g, g),
+        .f_at = vector_size(x),
+        .df_at = vector_size(x),
+    };
+}
 #endif
-ROW(snake, 1, HEAVY)
+#endif
+ROW_FLOATS_USUAL(snake, 1, HEAVY, 1)

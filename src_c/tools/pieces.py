@@ -1,4 +1,5 @@
-"""The tables of src_c/tables:   python pieces.py NAME ...   (a few seconds each; needs numpy and mpmath)
+"""The tables of src_c/tables:   python pieces.py NAME ...   (a few seconds each; needs numpy and mpmath;
+without a NAME all of them; exp and sin are single polynomials, printed)
 
 g(c + d) = v + d P(d) in 32 pieces of the half-line t >= 0, or of a range of both signs.  The pieces are the values
 of an index, index(t) = t (a + b t) + first rounded: equally wide (b = 0), or the narrower (wider, b < 0) the further out.  The center
@@ -222,6 +223,19 @@ def write(name):
     path.write_text("\n".join(lines) + "\n")
 
 
+#: Single polynomials about 0: g(u) = value + u P(u) up to |u| = end, P of the degree.
+POLYNOMIALS = {
+    "exp": (mp.exp, 1, mp.log(2) / 2, True, 5),
+    "sin": (lambda u: mp.sin(mp.sqrt(u)) ** 2 / u, 1, mp.pi**2 / 16, False, 4),  # sin(z)^2 = u + u^2 P(u), u = z^2
+}
+
+
+def show(name):
+    g, value, end, both, degree = POLYNOMIALS[name]
+    p, error = fit(g, -end if both else mp.mpf(0), end, 0, value, degree, False)
+    print(f"{name}: {', '.join(map(hexadecimal, p))}; 2^{error:.1f}")
+
+
 if __name__ == "__main__":
     for argument in sys.argv[1:] or TABLES:
-        write(argument)
+        (show if argument in POLYNOMIALS else write)(argument)
