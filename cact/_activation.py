@@ -34,8 +34,11 @@ class _Slow:
     def value_and_grad(self, *args: Any, **kwargs: Any) -> Any:
         return self._apply("value_and_grad", args, kwargs)
 
-    def _prepare(self, name: str | None, values: tuple[Any, ...], learnable: bool) -> None:
+    def _prepare(self, *args: Any) -> None:
         """Nothing to prepare here."""
+
+    def _from_output(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._apply(operation, args, kwargs)
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -121,7 +124,7 @@ class Activation(_Caller):
         self.__doc__ = _docstring(record)
         check_order(record, self.params)
         name = record.name if functions["c"].in_c else None
-        self._prepare(name, tuple(self.params.values()), bool(record.learnable))
+        self._prepare(name, dict(self.params), len(record.learnable), tuple(record.variants))
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -364,6 +367,17 @@ class Activation(_Caller):
                     return by_name[0](target), kwargs
         return self, kwargs
 
+    def _variant(self, key: str, value: Any) -> Activation:
+        """The function that a keyword chooses; see `Caller`."""
+        return self._choose({key: value})[0]
+
+    def _check(self, values: list[float]) -> None:
+        """Raise where a parameter is outside its domain."""
+        params = dict(zip(self._record.defaults, values))
+        for key, value in params.items():
+            self._checked(key, value)
+        check_order(self._record, params)
+
     def _checked(self, key: str, value: Any) -> Any:
         """A parameter as a float or a float64 array inside its domain."""
         return check_parameter(self._record, key, value)
@@ -390,11 +404,13 @@ class OutputActivation(Activation):
 
     def grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """f'(x) from y = f(x); see the class for the precision lost."""
-        return self._apply("grad_from_output", args, kwargs)
+        plain = self._apply if self._record.output_domain else self._from_output
+        return plain("grad_from_output", args, kwargs)
 
     def backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """dy*f'(x) from y = f(x); see the class for the precision lost."""
-        return self._apply("backward_from_output", args, kwargs)
+        plain = self._apply if self._record.output_domain else self._from_output
+        return plain("backward_from_output", args, kwargs)
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
@@ -427,8 +443,8 @@ class RandomizedActivation(Activation):
         super().__init__(record, bound, functions)
         options = {"training": False, "random_state": None}
         self.params = MappingProxyType({**record.defaults, **options, **bound})
-        name = record.name if functions["c"].in_c and not self.params["training"] else None
-        self._prepare(name, tuple(self.params[k] for k in record.defaults), bool(record.learnable))
+        if functions["c"].in_c and not self.params["training"]:
+            self._prepare(record.name, {k: self.params[k] for k in record.defaults}, 0, ())
 
     def _checked(self, key: str, value: Any) -> Any:
         if key == "training":
