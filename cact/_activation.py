@@ -124,7 +124,7 @@ class Activation(_Caller):
         self.__doc__ = _docstring(record)
         check_order(record, self.params)
         name = record.name if functions["c"].in_c else None
-        self._prepare(name, dict(self.params), len(record.learnable), tuple(record.variants))
+        self._prepare(name, dict(self.params), len(record.learnable), next(iter(record.variants), None))
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -444,7 +444,7 @@ class RandomizedActivation(Activation):
         options = {"training": False, "random_state": None}
         self.params = MappingProxyType({**record.defaults, **options, **bound})
         if functions["c"].in_c and not self.params["training"]:
-            self._prepare(record.name, {k: self.params[k] for k in record.defaults}, 0, ())
+            self._prepare(record.name, {k: self.params[k] for k in record.defaults}, 0, None)
 
     def _checked(self, key: str, value: Any) -> Any:
         if key == "training":

@@ -99,10 +99,14 @@ cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
 cdef inline bint is_axis(object v, Py_ssize_t *axis):
     """Whether v is a plain integer that some array's axis could be, and which."""
     cdef Py_ssize_t n
-    if type(v) is not int or not -NDIM <= v < NDIM:
+    if type(v) is not int:
         return False
-    axis[0] = v
-    return True
+    try:
+        n = v
+    except OverflowError:
+        return False
+    axis[0] = n
+    return -NDIM <= n < NDIM
 
 
 # ---------------------------------------------------------------------- runs; None: the slow path must decide
@@ -117,12 +121,15 @@ cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, 
     cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], a
     cdef bint fortran = not cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_F_CONTIGUOUS(x)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    for i in range(ins):
-        other = kind if i == ins - 1 else kind_of(<object>inputs[i])
+    if not spaced(x, fortran, &steps[ins - 1]):
+        return None
+    args[ins - 1], types[ins - 1] = <char *>cnp.PyArray_DATA(x), <cact_type>kind
+    for i in range(ins - 1):
+        other = kind_of(<object>inputs[i])
         if other != kind and (other != own or other < 0):
             return None
         a = <cnp.ndarray>inputs[i]
-        if not spaced(a, fortran, &steps[i]) or not same_shape(a, x):
+        if not same_shape(a, x) or not spaced(a, fortran, &steps[i]):
             return None
         args[i], types[i] = <char *>cnp.PyArray_DATA(a), <cact_type>other
     for i in range(params):
@@ -293,10 +300,6 @@ cdef inline bint is_number(object v, double *into):
     return False
 
 
-cdef inline bint same_word(str a, str b):
-    return a is b or a == b
-
-
 cdef bint is_loose(object a):
     """Whether NumPy makes a plain array of it, as it does for a ufunc."""
     return type(a) in (float, int, bool, list, tuple) or isinstance(a, _generic)
@@ -312,19 +315,19 @@ cdef class Caller:
     cdef tuple _keys
     cdef double _values[CACT_MAX_PARAMS]  # bound
     cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
-    cdef tuple _choosers  # keywords that choose another function, which `_chosen` then holds, or None
-    cdef dict _chosen
+    cdef str _chooser  # the keyword that chooses another function
+    cdef dict _chosen  # its values, where they are strings, and the functions
 
     def __cinit__(self, *args, **kwargs):
         self._kernel = -1
         self._chosen = {}
 
-    def _prepare(self, name, dict params, int learnable, tuple choosers, bint gated=False):
+    def _prepare(self, name, dict params, int learnable, str chooser, bint gated=False):
         """Allow the fast path, for the parameters bound, of which the first may be `learnable`.
 
         `name` is that of the kernel, None: not in the C table.
         """
-        self._kernel, self._learnable, self._choosers = -1, learnable, choosers or None
+        self._kernel, self._learnable, self._chooser = -1, learnable, chooser
         if name is None:
             return
         self._shaped = GATED if gated else ROWS if cact_rows(_index[name]) else 0
@@ -357,16 +360,16 @@ cdef class Caller:
             given.out = <PyObject *>args[used]
         elif n != used:
             return False
-        if kwargs:
+        if kwargs:  # their names are interned, but for those made at run time: the slow path compares
             while PyDict_Next(kwargs, &place, &key, &value):
-                if same_word(<str>key, "out") and given.out == <PyObject *>None:
+                if <object>key is "out" and given.out == <PyObject *>None:
                     given.out = value
                 elif self._shaped:
-                    if not same_word(<str>key, "axis") or not is_axis(<object>value, &given.axis):
+                    if <object>key is not "axis" or not is_axis(<object>value, &given.axis):
                         return False
                 else:
                     for i in range(used - inputs if used > inputs else 0, self._nparams):
-                        if same_word(<str>key, <str>self._keys[i]):
+                        if <object>key is self._keys[i]:
                             break
                     else:
                         return False
@@ -392,25 +395,22 @@ cdef class Caller:
         cdef PyObject *operands[3]
         cdef int i
         result = None
-        if kwargs and self._choosers is not None:
-            for key in self._choosers:
-                if key in kwargs:
-                    return self._other(key, kwargs.pop(key))._quick(op, operation, inputs, outputs, args, kwargs)
+        if kwargs and self._chooser is not None and self._chooser in kwargs:
+            return self._other(kwargs)._quick(op, operation, inputs, outputs, args, kwargs)
         if self._kernel >= 0 and _enabled and (not self._shaped or op == CACT_FORWARD or op == CACT_BACKWARD):
             if self._shaped == GATED:
                 result = self._gate(inputs, args, kwargs)
             elif self._sort(inputs, args, kwargs, &given):
                 for i in range(inputs):
                     operands[i] = <PyObject *>args[i]
-                result = self._run(op, inputs, operands, outputs, &given)
+                if self._shaped:
+                    result = run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
+                else:
+                    result = run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs,
+                                 <object>given.out)
                 if result is None and given.out == <PyObject *>None:
                     result = self._run_others(op, operation, args[:inputs], outputs, &given)
         return self._apply(operation, args, kwargs) if result is None else result
-
-    cdef object _run(self, cact_op op, int inputs, PyObject **operands, int outputs, Given *given):
-        if self._shaped:
-            return run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
-        return run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs, <object>given.out)
 
     cdef object _run_others(self, cact_op op, str operation, tuple inputs, int outputs, Given *given):
         """Numbers, lists, and arrays of other layouts, the latter by the ufunc."""
@@ -423,36 +423,40 @@ cdef class Caller:
                 if kind_of(a) < 0 or (i and kind_of(a) != kind):
                     return None
                 kind = kind_of(a)
-            result = self._run(op, len(inputs), operands, outputs, given)
-            if result is not None or len({a.shape for a in inputs}) > 1:
-                return result
             if self._shaped:
-                return self._functions["c"][operation](*inputs, axis=given.axis)
+                result = run_rows(self._kernel, op, <int>len(inputs), operands, given.axis, None)
+                return self._functions["c"][operation](*inputs, axis=given.axis) if result is None else result
+            result = run(self._kernel, op, <int>len(inputs), operands, self._nparams, given.values, outputs, None)
+            if result is not None:
+                return result
             return self._functions["c"][operation](*inputs, *[given.values[i] for i in range(self._nparams)])
         except Exception:  # `_apply` says better what is wrong
             return None
 
-    cdef Caller _other(self, key, value):
-        """The function that a keyword chooses."""
-        try:
-            return self._chosen[key, type(value), value]
-        except (KeyError, TypeError):
-            other = self._variant(key, value)
-        return self._chosen.setdefault((key, type(value), value), other)
+    cdef Caller _other(self, dict kwargs):
+        """The function that a keyword chooses, which is taken out of the others."""
+        value = kwargs[self._chooser]
+        found = self._chosen.get(value) if type(value) is str else None
+        if found is None:
+            found = self._variant(self._chooser, value)
+            if type(value) is str:
+                self._chosen[value] = found
+        del kwargs[self._chooser]
+        return found
 
     cdef object _gate(self, int inputs, tuple args, dict kwargs):
         cdef Given given
         cdef PyObject *operands[3]
         cdef Py_ssize_t n = len(args)
         if n == inputs + 1:  # gate and value apart
-            for key in kwargs:
-                if key != "out":
-                    return None
+            out = kwargs.get("out") if kwargs else None
+            if kwargs and (len(kwargs) > 1 or out is None):
+                return None
             operands[0], operands[n - 2], operands[n - 1] = (
                 <PyObject *>args[0], <PyObject *>args[n - 1], <PyObject *>args[n - 2])
             if n == 2:
-                return run(self._kernel, CACT_GATE, 2, operands, 0, NULL, 1, kwargs.get("out"))
-            result = run(self._kernel, CACT_GATE_BACKWARD, 3, operands, 0, NULL, 2, kwargs.get("out"))
+                return run(self._kernel, CACT_GATE, 2, operands, 0, NULL, 1, out)
+            result = run(self._kernel, CACT_GATE_BACKWARD, 3, operands, 0, NULL, 2, out)
             return None if result is None else (result[1], result[0])
         if not self._sort(inputs, args, kwargs, &given):
             return None

@@ -6,7 +6,7 @@ class Caller:
         name: str | None,
         params: dict[str, Any],
         learnable: int,
-        choosers: tuple[str, ...],
+        chooser: str | None,
         gated: bool = False,
     ) -> None: ...
     def _from_output(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...

@@ -8,6 +8,8 @@ Nothing here names an activation: `inventory` lists what the C table holds.
 cimport numpy as cnp
 cimport cython
 import numpy
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from cpython.dict cimport PyDict_Next
 from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject

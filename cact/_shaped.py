@@ -218,7 +218,8 @@ class GatedActivation(ShapedActivation):
         self._choices = find(record.gate).variants
         super().__init__(record, {**{k: v[0] for k, v in self._choices.items()}, **bound}, functions)
         if _backend.compiled is not None:
-            self._prepare(self._gate_of(self.params), dict(self.params), 0, tuple(self._choices), True)
+            chooser = next(iter(self._choices), None)
+            self._prepare(self._gate_of(self.params), dict(self.params), 0, chooser, True)
 
     def _variant(self, key: str, value: Any) -> Activation:
         return self.bind(**{key: value})
