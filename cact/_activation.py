@@ -14,7 +14,7 @@ import numpy as np
 from . import _backend
 from ._foreign import arranged, labelled, plain
 from ._registry import RECORDS, Record, check_order, check_parameter
-from ._ufunc import Output, is_foreign, result_dtype
+from ._ufunc import NUMPY_TYPES, Output, is_foreign, result_dtype
 
 __all__ = ["Activation", "OutputActivation", "RandomizedActivation"]
 
@@ -368,15 +368,12 @@ class Activation(_Caller):
         return self, kwargs
 
     def _variant(self, key: str, value: Any) -> Activation:
-        """The function that a keyword chooses; see `Caller`."""
         return self._choose({key: value})[0]
 
     def _check(self, values: list[float]) -> None:
         """Raise where a parameter is outside its domain."""
-        params = dict(zip(self._record.defaults, values))
-        for key, value in params.items():
-            self._checked(key, value)
-        check_order(self._record, params)
+        names = self._record.defaults
+        check_order(self._record, {k: self._checked(k, v) for k, v in zip(names, values)})
 
     def _checked(self, key: str, value: Any) -> Any:
         """A parameter as a float or a float64 array inside its domain."""
@@ -404,13 +401,20 @@ class OutputActivation(Activation):
 
     def grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """f'(x) from y = f(x); see the class for the precision lost."""
-        plain = self._apply if self._record.output_domain else self._from_output
-        return plain("grad_from_output", args, kwargs)
+        return self._on_output("grad_from_output", 1, args, kwargs)
 
     def backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """dy*f'(x) from y = f(x); see the class for the precision lost."""
-        plain = self._apply if self._record.output_domain else self._from_output
-        return plain("backward_from_output", args, kwargs)
+        return self._on_output("backward_from_output", 2, args, kwargs)
+
+    def _on_output(self, operation: str, inputs: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        quick = self._tells and (not self.params or (len(args) == inputs and not kwargs))
+        return (self._from_output if quick else self._apply)(operation, args, kwargs)
+
+    @functools.cached_property
+    def _tells(self) -> bool:  # with the parameters bound
+        key = self._record.output_domain
+        return not key or bool(np.all(np.asarray(self.params[key]) > 0))
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
@@ -519,7 +523,7 @@ def _as_array(label: str, x: Any) -> Any:
             x = np.from_dlpack(x)
         else:
             x = np.asanyarray(x)
-    if result_dtype(label, [x]).name == "bfloat16":
+    if x.dtype.char not in NUMPY_TYPES and result_dtype(label, [x]).name == "bfloat16":
         _backend.know_bfloat16(x.dtype)
     return x
 

@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: embedsignature=True, embedsignature.format=clinic
 """The binding: ufuncs, typed-memoryview kernels and fast calls, made from the C table.
 
 Nothing here names an activation: `inventory` lists what the C table holds.

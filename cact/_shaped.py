@@ -172,7 +172,9 @@ class ShapedActivation(Activation):
             and not any(np.may_share_memory(out, a) for a in plain)
         )
         result = np.asarray(out) if direct else np.empty(shape, dtype)
-        last = [np.moveaxis(a, axis, -1) for a in (*plain, result)]
+        last = [*plain, result]
+        if axis not in (-1, result.ndim - 1):
+            last = [np.moveaxis(a, axis, -1) for a in last]
         with np.errstate(all="ignore"):
             self._compute(operation, *last, **params)
         return out if direct else result
