@@ -163,7 +163,9 @@ def every_function(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=10, help="default: 10")
-    parser.add_argument("--all", action="store_true", help="every elementwise function, in place of the tables")
+    parser.add_argument(
+        "--all", action="store_true", help="every elementwise function, in place of the tables"
+    )
     options = parser.parse_args()
     rounds = max(1, options.rounds)
     info = cact.info()

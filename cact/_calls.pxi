@@ -1,8 +1,8 @@
 # Included by _kernels.pyx: calls of activations on NumPy's own arrays, straight to the kernels.
 
 cdef object _generic = numpy.generic, _asarray = numpy.asarray
-cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce, _errstate = numpy.errstate
-cdef object _double = numpy.float64
+cdef object _add_all = numpy.add.reduce, _errstate = numpy.errstate, _double = numpy.float64
+cdef int _identity = _index["identity"]
 cdef bint _enabled = True
 
 cdef enum:
@@ -279,6 +279,16 @@ cdef void each_half(int kernel, int operands, Py_ssize_t half, Py_ssize_t rest, 
         rest -= 2 * half
 
 
+cdef object total_of(cnp.ndarray a):
+    """The sum of all elements, in float64 and rounded once to their type."""
+    cdef char[8] total
+    if cnp.PyArray_SIZE(a) <= CACT_SUM:
+        cact_sum(<cact_type>kind_of(a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a), total)
+        return cnp.PyArray_ToScalar(total, a)
+    with _errstate(all="ignore"):
+        return a.dtype.type(_add_all(a, None, _double))
+
+
 # ---------------------------------------------------------------------- what stands beside the inputs
 cdef struct Given:
     PyObject *out  # borrowed
@@ -470,21 +480,23 @@ cdef class Caller:
         cdef PyObject *operands[2]
         if self._kernel < 0 or not _enabled or not self._sort(2, args, kwargs, &given):
             return None
-        dy, x, out = args[0], args[1], <object>given.out
-        operands[0] = <PyObject *>x
+        dy, x = args[0], args[1]
         if not 0 <= kind_of(x) <= CACT_DOUBLE or kind_of(dy) != kind_of(x) or cnp.PyArray_NDIM(x) == 0:
             return None
+        operands[0] = <PyObject *>x
         parts = run(self._kernel, CACT_PARAM_GRAD, 1, operands, self._nparams, given.values, self._nparams, None)
-        if parts is None or not same_shape(dy, x):
+        if parts is None:
             return None
-        parts = parts if self._nparams > 1 else (parts,)
-        totals = []
-        with _errstate(all="ignore"):  # before `out`, which may be x or dy, is written
-            for part in parts:
-                totals.append(part.dtype.type(_add_all(_multiply(dy, part, part), None, _double)))
-        operands[0], operands[1] = <PyObject *>dy, <PyObject *>x
-        dx = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1, out)
-        return None if dx is None else (dx, *totals)
+        results = [None]
+        for part in (parts if self._nparams > 1 else (parts,)):  # before `out`, which may be x or dy, is written
+            operands[0], operands[1] = <PyObject *>dy, <PyObject *>part
+            if run(_identity, CACT_GATE, 2, operands, 0, NULL, 1, part) is None:  # the product
+                return None
+            results.append(total_of(part))
+        operands[1] = <PyObject *>x
+        results[0] = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1,
+                         <object>given.out)
+        return None if results[0] is None else tuple(results)
 
     def __call__(self, *args, **kwargs):
         return self._quick(CACT_FORWARD, "forward", 1, 1, args, kwargs)

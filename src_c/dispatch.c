@@ -545,3 +545,23 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     free(staged);
     return 0;
 }
+
+/* ------------------------------------------------------------------ a sum */
+#define AT(i) (type == CACT_FLOAT ? (double)((const float *)from)[i] : ((const double *)from)[i])
+
+void cact_sum(cact_type type, size_t n, const void *from, void *into)
+{
+    double lane[8] = {0}, total = 0;
+    const size_t whole = n - n % 8;
+    FLAGS_SAVE;
+    for (size_t i = 0; i < whole; i++)
+        lane[i % 8] = i < 8 ? AT(i) : lane[i % 8] + AT(i);
+    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (size_t i = whole; i < n; i++)
+        total += AT(i);
+    if (type == CACT_FLOAT)
+        *(float *)into = (float)total;
+    else
+        *(double *)into = total;
+    FLAGS_RESTORE;
+}

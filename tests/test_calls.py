@@ -12,7 +12,7 @@ from conftest import misaligned
 
 import cact
 
-DTYPES = "e f d ? b B h H i I q Q >f4 >f8 <i4 >i2".split()
+DTYPES = ["e", "f", "d", "?", "b", "B", "h", "H", "i", "I", "q", "Q", ">f4", ">f8", "<i4", ">i2"]
 NAMES = ["tanh", "gelu", "relu", "leaky_relu", "hardtanh", "softplus", "prelu", "xielu", "rrelu"]
 GATED = ["glu", "reglu", "geglu", "swiglu"]
 VALUES = np.random.default_rng(8).normal(0, 3, 240)
@@ -169,8 +169,8 @@ def test_what_was_checked_is_not_taken_for_more(engine: str) -> None:
 def test_approximate_in_the_call(engine: str) -> None:
     x = VALUES.astype(np.float32)
     w = x.reshape(2, 120)
-    for value, other in (("tanh", cact.gelu_tanh), ("none", cact.gelu), (True, cact.gelu_tanh), ("tanh", None)):
-        other = other or cact.gelu_tanh
+    for value in ("tanh", "none", True, "tanh"):
+        other = cact.gelu if value == "none" else cact.gelu_tanh
         same(cact.gelu(x, approximate=value), other(x))
         same(cact.gelu.backward(x, x, approximate=value), other.backward(x, x))
         same(cact.geglu(w, approximate=value), w[:, :60] * other(w[:, 60:]))
@@ -178,6 +178,24 @@ def test_approximate_in_the_call(engine: str) -> None:
         for f in (cact.gelu, cact.geglu):
             with pytest.raises(ValueError, match="approximate must be one of"):
                 f(w, approximate="sigmoid")
+
+
+@pytest.mark.parametrize("name", ["prelu", "swish", "star_relu", "acon_c"])
+def test_gradients_of_parameters(name: str, engine: str) -> None:
+    """The same bits as through NumPy's sums, from one element to several blocks of its summation."""
+    f = cact.get(name)
+    spoilt = np.concatenate([VALUES, [np.inf, np.nan, -np.inf, 1e300, -1e300]])
+    for dtype, n in itertools.product("fd", [*range(1, 20), 64, 127, 128, 129, 130, 240]):
+        dy, x = VALUES[::-1][:n].astype(dtype), VALUES[:n].astype(dtype)
+        for shape in ((n,), (1, n), (n, 1)):
+            a, b = dy.reshape(shape), x.reshape(shape)
+            for got, wanted in zip(f.backward(a, b), f.backward(a, b, where=True), strict=True):
+                np.testing.assert_array_equal(got, wanted, strict=True)
+    with np.errstate(all="raise"):
+        dx, *totals = f.backward(spoilt[-40:], spoilt[-40:])
+        assert dx.shape == (40,)
+        assert np.isnan(totals).any()
+        f.backward(np.full(9, 3e38, np.float32), np.full(9, -3e38, np.float32))
 
 
 # ------------------------------------------------------------------ along an axis
