@@ -147,11 +147,13 @@ def table(title: str, heads: list[str], statements: list[str], columns: list[tup
 
 def every_function(rounds: int) -> None:
     """The dearest calls of all elementwise functions."""
-    calls = ("{}(x)", "{}(x, out=out)", "{}.grad(x)", "{}.backward(dy, x)", "{}.value_and_grad(x)")
-    elementwise = [n for n in cact.names() if cact._registry.RECORDS[n].elementwise]
+    calls = ("{}(x)", "{}(x, out)", "{}.grad(x)", "{}.backward(dy, x)", "{}.value_and_grad(x)")
+    elementwise = [n for n in cact.names() if f"{n}_forward" in cact.kernels.__all__]
     for dtype in ("float32", "float64"):
         for n in LENGTHS:
             statements = [c.format(f"cact.{name}") for name in elementwise for c in calls]
+            learnable = tuple(f"cact.{n}(x, out" for n in elementwise if cact.get(n).learnable)
+            statements = [s.replace("out", "out=out") if s.startswith(learnable) else s for s in statements]
             ns, ratio = measure(statements, arrays(n, dtype), rounds)
             ranked = sorted(zip(ratio, ns, statements), reverse=True)
             above = sum(r > 1 for r in ratio)

@@ -98,15 +98,11 @@ cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 cdef inline bint is_axis(object v, Py_ssize_t *axis):
     """Whether v is a plain integer that some array's axis could be, and which."""
-    cdef Py_ssize_t n
+    cdef int overflow = 0
     if type(v) is not int:
         return False
-    try:
-        n = v
-    except OverflowError:
-        return False
-    axis[0] = n
-    return -NDIM <= n < NDIM
+    axis[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow and -NDIM <= axis[0] < NDIM
 
 
 # ---------------------------------------------------------------------- runs; None: the slow path must decide
@@ -299,16 +295,14 @@ cdef struct Given:
 
 cdef inline bint is_number(object v, double *into):
     """Whether v is a plain number, and which."""
-    if type(v) is float or isinstance(v, float):  # the latter: np.float64
-        into[0] = v
+    cdef int overflow = 0
+    if isinstance(v, float):  # np.float64 is one
+        into[0] = PyFloat_AS_DOUBLE(v)
         return True
-    if type(v) is int:
-        try:
-            into[0] = v
-        except OverflowError:
-            return False
-        return True
-    return False
+    if type(v) is not int:
+        return False
+    into[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow
 
 
 cdef bint is_loose(object a):
