@@ -277,10 +277,10 @@ cdef void each_half(int kernel, int operands, Py_ssize_t half, Py_ssize_t rest, 
 
 cdef object total_of(cnp.ndarray a):
     """The sum of all elements, in float64 and rounded once to their type."""
-    cdef char[8] total
+    cdef double total  # or a float, at its beginning
     if cnp.PyArray_SIZE(a) <= CACT_SUM:
-        cact_sum(<cact_type>kind_of(a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a), total)
-        return cnp.PyArray_ToScalar(total, a)
+        cact_sum(<cact_type>kind_of(a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a), &total)
+        return cnp.PyArray_ToScalar(&total, a)
     with _errstate(all="ignore"):
         return a.dtype.type(_add_all(a, None, _double))
 
@@ -333,7 +333,7 @@ cdef class Caller:
         `name` is that of the kernel, None: not in the C table.
         """
         self._kernel, self._learnable, self._chooser = -1, learnable, chooser
-        if name is None:
+        if name is None or (gated and cact_params(_index[name])):
             return
         self._shaped = GATED if gated else ROWS if cact_rows(_index[name]) else 0
         if self._shaped:
