@@ -14,7 +14,7 @@ import numpy as np
 from . import _backend
 from ._foreign import arranged, labelled, plain
 from ._registry import RECORDS, Record, check_order, check_parameter
-from ._ufunc import Output, is_foreign, result_dtype
+from ._ufunc import NUMPY_TYPES, Output, is_foreign, result_dtype
 
 __all__ = ["Activation", "OutputActivation", "RandomizedActivation"]
 
@@ -34,8 +34,11 @@ class _Slow:
     def value_and_grad(self, *args: Any, **kwargs: Any) -> Any:
         return self._apply("value_and_grad", args, kwargs)
 
-    def _prepare(self, name: str | None, values: tuple[Any, ...], learnable: bool) -> None:
+    def _prepare(self, *args: Any) -> None:
         """Nothing to prepare here."""
+
+    def _from_output(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._apply(operation, args, kwargs)
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -121,7 +124,7 @@ class Activation(_Caller):
         self.__doc__ = _docstring(record)
         check_order(record, self.params)
         name = record.name if functions["c"].in_c else None
-        self._prepare(name, tuple(self.params.values()), bool(record.learnable))
+        self._prepare(name, dict(self.params), len(record.learnable), next(iter(record.variants), None))
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -364,6 +367,14 @@ class Activation(_Caller):
                     return by_name[0](target), kwargs
         return self, kwargs
 
+    def _variant(self, key: str, value: Any) -> Activation:
+        return self._choose({key: value})[0]
+
+    def _check(self, values: list[float]) -> None:
+        """Raise where a parameter is outside its domain."""
+        names = self._record.defaults
+        check_order(self._record, {k: self._checked(k, v) for k, v in zip(names, values)})
+
     def _checked(self, key: str, value: Any) -> Any:
         """A parameter as a float or a float64 array inside its domain."""
         return check_parameter(self._record, key, value)
@@ -390,11 +401,20 @@ class OutputActivation(Activation):
 
     def grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """f'(x) from y = f(x); see the class for the precision lost."""
-        return self._apply("grad_from_output", args, kwargs)
+        return self._on_output("grad_from_output", 1, args, kwargs)
 
     def backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
         """dy*f'(x) from y = f(x); see the class for the precision lost."""
-        return self._apply("backward_from_output", args, kwargs)
+        return self._on_output("backward_from_output", 2, args, kwargs)
+
+    def _on_output(self, operation: str, inputs: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        quick = self._tells and (not self.params or (len(args) == inputs and not kwargs))
+        return (self._from_output if quick else self._apply)(operation, args, kwargs)
+
+    @functools.cached_property
+    def _tells(self) -> bool:  # with the parameters bound
+        key = self._record.output_domain
+        return not key or bool(np.all(np.asarray(self.params[key]) > 0))
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
@@ -427,8 +447,8 @@ class RandomizedActivation(Activation):
         super().__init__(record, bound, functions)
         options = {"training": False, "random_state": None}
         self.params = MappingProxyType({**record.defaults, **options, **bound})
-        name = record.name if functions["c"].in_c and not self.params["training"] else None
-        self._prepare(name, tuple(self.params[k] for k in record.defaults), bool(record.learnable))
+        if functions["c"].in_c and not self.params["training"]:
+            self._prepare(record.name, {k: self.params[k] for k in record.defaults}, 0, None)
 
     def _checked(self, key: str, value: Any) -> Any:
         if key == "training":
@@ -503,7 +523,7 @@ def _as_array(label: str, x: Any) -> Any:
             x = np.from_dlpack(x)
         else:
             x = np.asanyarray(x)
-    if result_dtype(label, [x]).name == "bfloat16":
+    if x.dtype.char not in NUMPY_TYPES and result_dtype(label, [x]).name == "bfloat16":
         _backend.know_bfloat16(x.dtype)
     return x
 

@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: embedsignature=True, embedsignature.format=clinic
 """The binding: ufuncs, typed-memoryview kernels and fast calls, made from the C table.
 
 Nothing here names an activation: `inventory` lists what the C table holds.
@@ -6,15 +7,25 @@ Nothing here names an activation: `inventory` lists what the C table holds.
 
 
 cimport numpy as cnp
+cimport cython
 import numpy
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
+from cpython.dict cimport PyDict_Next
+from cpython.float cimport PyFloat_AS_DOUBLE
+from cpython.long cimport PyLong_AsLongAndOverflow
 from cpython.mem cimport PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy
 
 cnp.import_array()
 cnp.import_ufunc()
 
 cdef extern from "cact.h" nogil:
-    enum: CACT_MAX_PARAMS
+    enum: CACT_MAX_PARAMS, CACT_SUM
     ctypedef enum cact_op:
         CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD
         CACT_GRAD_FROM_OUTPUT, CACT_BACKWARD_FROM_OUTPUT, CACT_GATE, CACT_GATE_BACKWARD
@@ -32,6 +43,7 @@ cdef extern from "cact.h" nogil:
     int cact_has(int, cact_op)
     int cact_inputs(int, cact_op)
     int cact_outputs(int, cact_op)
+    void cact_sum(cact_type, size_t, const void *, void *)
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
@@ -48,9 +60,6 @@ cdef extern from *:
     const char *CACT_COMPILER
     const char *CYTHON_ABI
     void PyErr_NoMemory() noexcept  # only sets the error: NumPy raises it after the loop
-
-cdef extern from "numpy/arrayobject.h":
-    object PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, void *, bint)
 
 cdef enum:
     MAX_OPERANDS = 10  # dy, x, parameters, outputs
@@ -224,236 +233,6 @@ def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
     PyUFunc_RegisterLoopForDescr(<void *>ufunc, <cnp.PyArray_Descr *>dtype, loop_of(index), descriptors, loop)
 
 
-# ---------------------------------------------------------------------- fast calls
-cdef object _multiply = numpy.multiply, _add_all = numpy.add.reduce, _errstate = numpy.errstate
-cdef object _double = numpy.float64
-cdef bint _enabled = True
-
-
-def enable(bint on):
-    """Whether calls may take the fast path; off while the NumPy backend is in use."""
-    global _enabled
-    _enabled = on
-
-
-cdef inline bint simple(object a):
-    """An ndarray (no subclass), native float32 or float64, aligned, in one piece, not 0-d."""
-    if type(a) is not cnp.ndarray:
-        return False
-    cdef cnp.ndarray x = <cnp.ndarray>a
-    cdef int number = cnp.PyArray_TYPE(x)
-    return ((number == cnp.NPY_FLOAT or number == cnp.NPY_DOUBLE)
-            and cnp.PyArray_NDIM(x) > 0
-            and cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x)
-            and (cnp.PyArray_IS_C_CONTIGUOUS(x) or cnp.PyArray_IS_F_CONTIGUOUS(x)))
-
-
-cdef inline bint alike(cnp.ndarray a, cnp.ndarray b):
-    """Same type, same shape, same order in memory."""
-    cdef int i
-    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b) or cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
-        return False
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
-            return False
-    return ((cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_IS_C_CONTIGUOUS(b))
-            or (cnp.PyArray_IS_F_CONTIGUOUS(a) and cnp.PyArray_IS_F_CONTIGUOUS(b)))
-
-
-cdef inline bint apart(cnp.ndarray a, cnp.ndarray b):
-    """The same elements, or no byte in common (for arrays that are `alike`)."""
-    cdef uintptr_t p = <uintptr_t>cnp.PyArray_DATA(a), q = <uintptr_t>cnp.PyArray_DATA(b)
-    cdef uintptr_t size = cnp.PyArray_NBYTES(a)
-    return p == q or p + size <= q or q + size <= p
-
-
-cdef inline bint in_bounds(object axis):
-    """A plain integer that some array's axis could have."""
-    return type(axis) is int and -cnp.NPY_MAXDIMS <= axis < cnp.NPY_MAXDIMS
-
-
-cdef class Caller:
-    """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
-
-    cdef int _kernel  # -1: no fast path
-    cdef bint _rows
-    cdef Py_ssize_t _axis
-    cdef int _nparams
-    cdef bint _learnable
-    cdef double _values[CACT_MAX_PARAMS]
-
-    def __cinit__(self, *args, **kwargs):
-        self._kernel = -1
-
-    def _prepare(self, name, tuple values, bint learnable):
-        """Allow the fast path, for the parameters bound; `name` None: not in the C table."""
-        self._kernel = -1
-        self._learnable = learnable
-        if name is None:
-            return
-        self._rows = cact_rows(_index[name])
-        if self._rows:
-            if not in_bounds(values[0]):
-                return
-            self._axis = values[0]
-        elif all(isinstance(v, float) for v in values):
-            for i, v in enumerate(values):
-                self._values[i] = v
-            self._nparams = len(values)
-        else:
-            return
-        self._kernel = _index[name]
-
-    cdef object _fast_rows(self, cact_op op, object dy, object x, object out, Py_ssize_t axis):
-        """Rows along the last axis of plain C-ordered arrays; None where the slow path must decide."""
-        cdef char *args[3]
-        cdef Py_ssize_t steps[3]
-        cdef Py_ssize_t inner[3]
-        cdef cact_type types[3]
-        cdef int k, operands = 2, ndim, failed
-        cdef size_t n, rows
-        if not _enabled or self._kernel < 0 or not simple(x):
-            return None
-        cdef cnp.ndarray a = <cnp.ndarray>x, b
-        ndim = cnp.PyArray_NDIM(a)
-        if (axis != -1 and axis != ndim - 1) or not cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_SIZE(a) == 0:
-            return None
-        if op == CACT_BACKWARD:
-            if not simple(dy) or not alike(<cnp.ndarray>dy, a) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dy):
-                return None
-            args[0], args[1] = <char *>cnp.PyArray_DATA(<cnp.ndarray>dy), <char *>cnp.PyArray_DATA(a)
-            operands = 3
-        else:
-            args[0] = <char *>cnp.PyArray_DATA(a)
-        if out is None:
-            b = PyArray_NewLikeArray(a, cnp.NPY_CORDER, NULL, 0)
-        else:
-            if not simple(out):
-                return None
-            b = <cnp.ndarray>out
-            if (not cnp.PyArray_ISWRITEABLE(b) or not alike(b, a) or not cnp.PyArray_IS_C_CONTIGUOUS(b)
-                    or not apart(b, a) or (op == CACT_BACKWARD and not apart(b, <cnp.ndarray>dy))):
-                return None
-        args[operands - 1] = <char *>cnp.PyArray_DATA(b)
-        n = cnp.PyArray_DIM(a, ndim - 1)
-        rows = cnp.PyArray_SIZE(a) // <Py_ssize_t>n
-        for k in range(operands):
-            inner[k] = cnp.PyArray_ITEMSIZE(a)
-            steps[k] = n * inner[k]
-            types[k] = CACT_FLOAT if inner[k] == 4 else CACT_DOUBLE
-        with nogil:
-            failed = cact_run_rows(self._kernel, op, rows, n, args, steps, inner, types)
-        if failed:
-            raise MemoryError
-        return b
-
-    cdef object _fast(self, cact_op op, object dy, object x, object out):
-        """The result, or None where the slow path must decide."""
-        cdef char *args[MAX_OPERANDS]
-        cdef Py_ssize_t steps[MAX_OPERANDS]
-        cdef cact_type types[MAX_OPERANDS]
-        cdef int k = 0, i
-        cdef size_t n
-        if not _enabled or self._kernel < 0 or not simple(x):
-            return None
-        cdef cnp.ndarray a = <cnp.ndarray>x, b, c
-        cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
-        cdef cact_type own = CACT_FLOAT if size == 4 else CACT_DOUBLE
-        if op == CACT_BACKWARD:
-            if not simple(dy) or not alike(<cnp.ndarray>dy, a):
-                return None
-            args[0], steps[0], types[0] = <char *>cnp.PyArray_DATA(<cnp.ndarray>dy), size, own
-            k = 1
-        args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(a), size, own
-        k += 1
-        for i in range(self._nparams):
-            args[k], steps[k], types[k] = <char *>&self._values[i], 0, CACT_DOUBLE
-            k += 1
-        if out is None:
-            b = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
-        else:
-            if not simple(out):
-                return None
-            b = <cnp.ndarray>out
-            if not cnp.PyArray_ISWRITEABLE(b) or not alike(b, a) or not apart(b, a):
-                return None
-            if op == CACT_BACKWARD and not apart(b, <cnp.ndarray>dy):
-                return None
-        args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(b), size, own
-        k += 1
-        result = b
-        if op == CACT_VALUE_AND_GRAD:
-            c = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
-            args[k], steps[k], types[k] = <char *>cnp.PyArray_DATA(c), size, own
-            result = (b, c)
-        n = cnp.PyArray_SIZE(a)
-        if n < 1024:
-            cact_run(self._kernel, op, n, args, steps, types)
-        else:
-            with nogil:
-                cact_run(self._kernel, op, n, args, steps, types)
-        return result
-
-    cdef object _quick(self, cact_op op, int inputs, tuple args, dict kwargs):
-        """`_fast` for the two common shapes of a call, ``f(x)`` and ``f(x, out)``; else None."""
-        cdef Py_ssize_t n = len(args), axis = self._axis, used = 0
-        out = None
-        if self._kernel < 0 or n < inputs:
-            return None
-        if kwargs:
-            if self._rows and "axis" in kwargs and in_bounds(kwargs["axis"]):
-                axis = kwargs["axis"]
-                used = 1
-            if "out" in kwargs and n == inputs:
-                out = kwargs["out"]
-                used += 1
-            if used != len(kwargs):
-                return None
-        if n == inputs + 1 and not self._learnable and out is None:
-            out = args[inputs]
-        elif n != inputs:
-            return None
-        dy = args[0] if inputs == 2 else None
-        if self._rows:
-            return self._fast_rows(op, dy, args[inputs - 1], out, axis)
-        return self._fast(op, dy, args[inputs - 1], out)
-
-    def __call__(self, *args, **kwargs):
-        result = self._quick(CACT_FORWARD, 1, args, kwargs)
-        return self._apply("forward", args, kwargs) if result is None else result
-
-    def grad(self, *args, **kwargs):
-        """f'(x); see the class."""
-        result = None if self._rows else self._quick(CACT_GRAD, 1, args, kwargs)
-        return self._apply("grad", args, kwargs) if result is None else result
-
-    def backward(self, *args, **kwargs):
-        """dy*f'(x); see the class."""
-        if not self._learnable:
-            result = self._quick(CACT_BACKWARD, 2, args, kwargs)
-        elif self._nparams == 1 and len(args) == 2 and (not kwargs or (len(kwargs) == 1 and "out" in kwargs)):
-            result = self._learn(args[0], args[1], kwargs.get("out"))
-        else:
-            result = None
-        return self._apply("backward", args, kwargs) if result is None else result
-
-    cdef object _learn(self, object dy, object x, object out):
-        """``(dx, dparameter)`` for one scalar parameter."""
-        part = self._fast(CACT_PARAM_GRAD, None, x, None)
-        if part is None or not simple(dy) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x):
-            return None
-        with _errstate(all="ignore"):  # before `out`, which may be x or dy, is written
-            total = part.dtype.type(_add_all(_multiply(dy, part, part), None, _double))
-        dx = self._fast(CACT_BACKWARD, dy, x, out)
-        return None if dx is None else (dx, total)
-
-    def value_and_grad(self, *args, **kwargs):
-        """(f(x), f'(x)); see the class."""
-        if kwargs or self._rows or len(args) != 1:
-            return self._apply("value_and_grad", args, kwargs)
-        result = self._fast(CACT_VALUE_AND_GRAD, None, args[0], None)
-        return self._apply("value_and_grad", args, kwargs) if result is None else result
-
-
-# ---------------------------------------------------------------------- typed memoryviews, for cimport
+# ---------------------------------------------------------------------- calls, and typed memoryviews
+include "_calls.pxi"
 include "_views.pxi"

@@ -207,6 +207,8 @@ def check_order(record: Record, params: Mapping[str, Any]) -> None:
     """ValueError where two parameters that bound an interval are in the wrong order."""
     if record.ordered:
         low, high = record.ordered
+        if type(params[low]) is type(params[high]) is float and params[low] <= params[high]:
+            return  # the common case, quickly
         try:
             ends = np.broadcast_arrays(np.asarray(params[low]), np.asarray(params[high]))
         except ValueError as error:

@@ -172,7 +172,9 @@ class ShapedActivation(Activation):
             and not any(np.may_share_memory(out, a) for a in plain)
         )
         result = np.asarray(out) if direct else np.empty(shape, dtype)
-        last = [np.moveaxis(a, axis, -1) for a in (*plain, result)]
+        last = [*plain, result]
+        if axis not in (-1, result.ndim - 1):
+            last = [np.moveaxis(a, axis, -1) for a in last]
         with np.errstate(all="ignore"):
             self._compute(operation, *last, **params)
         return out if direct else result
@@ -217,6 +219,12 @@ class GatedActivation(ShapedActivation):
     ) -> None:
         self._choices = find(record.gate).variants
         super().__init__(record, {**{k: v[0] for k, v in self._choices.items()}, **bound}, functions)
+        if _backend.compiled is not None:
+            chooser = next(iter(self._choices), None)
+            self._prepare(self._gate_of(self.params), dict(self.params), 0, chooser, True)
+
+    def _variant(self, key: str, value: Any) -> Activation:
+        return self.bind(**{key: value})
 
     def _checked(self, key: str, value: Any) -> Any:
         if key not in self._choices:
@@ -281,12 +289,14 @@ class GatedActivation(ShapedActivation):
         )
         return dgate, dvalue
 
-    def _functions_of(self, params: Mapping[str, Any]) -> _backend.Operations:
-        """Those of the gate."""
+    def _gate_of(self, params: Mapping[str, Any]) -> str:
         gate = self._record.gate
         for key, (_, choices) in self._choices.items():
             gate = choices[params[key]]
-        return _operations(gate)[_backend.active()]
+        return gate
+
+    def _functions_of(self, params: Mapping[str, Any]) -> _backend.Operations:
+        return _operations(self._gate_of(params))[_backend.active()]
 
     def _length(self, label: str, n: int, params: Mapping[str, Any]) -> int:
         if n % 2:

@@ -18,6 +18,9 @@ __all__ = ["Check", "Output", "RowUFunc", "UFunc", "is_foreign", "is_real", "res
 #: Input types that give float64, as in the compiled loops.
 _EXACT = "?bBhHiIlLqQ"
 
+#: NumPy's own types that functions take.
+NUMPY_TYPES = _EXACT + "efd"
+
 
 def result_dtype(name: str, arrays: list[Any]) -> np.dtype:
     """The dtype that float arrays, integers and booleans give together, or TypeError."""

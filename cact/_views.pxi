@@ -69,6 +69,7 @@ cdef class Kernel:
     cdef int _kernel, _inputs, _outputs
     cdef cact_op _op
     cdef double _defaults[CACT_MAX_PARAMS]
+    cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
     cdef tuple _names
     cdef object _on_numpy
     cdef readonly str __name__
@@ -82,7 +83,7 @@ cdef class Kernel:
         self._outputs = cact_outputs(self._kernel, self._op)
         self._names = tuple(defaults)
         for i, v in enumerate(defaults.values()):
-            self._defaults[i] = v
+            self._defaults[i] = self._good[i] = v
         self.__name__ = f"{name}_{operation}"
         arguments = {"forward": "x, y", "grad": "x, g", "backward": "dy, x, dx", "value_and_grad": "x, y, g"}
         self.__doc__ = (f"{self.__name__}({arguments[operation]})\n\nOn contiguous float32 or float64 buffers"
@@ -92,55 +93,111 @@ cdef class Kernel:
         return f"<cact kernel {self.__name__}>"
 
     def __call__(self, *buffers, **params):
-        cdef double values[CACT_MAX_PARAMS]
-        cdef int i
-        cdef bint single
+        cdef Buffer all[4]
+        cdef Py_buffer views[4]
+        cdef double given[CACT_MAX_PARAMS]
+        cdef double *values = self._defaults
+        cdef int i, count = self._inputs + self._outputs, held = 0, single = -1
         if not _enabled:
             return self._on_numpy(*buffers, **params)
-        if len(buffers) != self._inputs + self._outputs:
-            raise TypeError(f"{self.__name__} takes {self._inputs + self._outputs} buffers, got {len(buffers)}")
+        if len(buffers) != count:
+            raise TypeError(f"{self.__name__} takes {count} buffers, got {len(buffers)}")
+        if params:
+            values = given
+            self._take(params, values)
+        try:
+            for i in range(count):
+                if not plain_buffer(buffers[i], i >= self._inputs, &single, &all[i], views, &held):
+                    break
+            else:
+                return self._launch(single == 1, values, all)
+        finally:
+            for i in range(held):
+                PyBuffer_Release(&views[i])
+        self._refuse(buffers)
+
+    cdef int _take(self, dict params, double *values) except -1:
+        """All parameters, those given checked, which is quick for numbers that already were."""
+        cdef int i, found = 0
+        for i, key in enumerate(self._names):
+            values[i] = self._defaults[i]
+            if key in params and is_number(params[key], &values[i]) and values[i] == self._good[i]:
+                found += 1
+        if found < len(params):
+            for i, v in enumerate(self._on_numpy.checked(params).values()):
+                values[i] = self._good[i] = v
+        return 0
+
+    cdef object _launch(self, bint single, double *values, Buffer *all):
+        cdef cact_type own = CACT_FLOAT if single else CACT_DOUBLE
+        try:
+            if all[0].n < ALONE:
+                launch(self._kernel, self._op, own, values, self._inputs, self._outputs, all)
+            else:
+                with nogil:
+                    launch(self._kernel, self._op, own, values, self._inputs, self._outputs, all)
+        except ValueError as error:
+            raise ValueError(f"{self.__name__}: {error}") from None
+
+    cdef object _refuse(self, tuple buffers):
+        """Raise what is wrong with one of the buffers."""
+        cdef const float[::1] floats
+        cdef const double[::1] doubles
+        cdef float[::1] new_floats
+        cdef double[::1] new_doubles
+        cdef int i
         for b in buffers:
             if b is None:
                 raise TypeError(f"{self.__name__}: a buffer is None")
-        for i in range(len(self._names)):
-            values[i] = self._defaults[i]
-        if params:
-            for i, v in enumerate(self._on_numpy.checked(params).values()):
-                values[i] = v
-        first = buffers[0]
-        if type(first) is cnp.ndarray:
-            single = cnp.PyArray_TYPE(<cnp.ndarray>first) == cnp.NPY_FLOAT
-        else:
-            try:
-                single = memoryview(first).format == "f"
-            except TypeError:
-                raise TypeError(f"{self.__name__}: a {type(first).__name__} is no buffer") from None
         try:
-            if single:
-                self._run[float](buffers, values, NULL)
-            else:
-                self._run[double](buffers, values, NULL)
+            single = memoryview(buffers[0]).format == "f"
+        except TypeError:
+            raise TypeError(f"{self.__name__}: a {type(buffers[0]).__name__} is no buffer") from None
+        try:
+            for i, b in enumerate(buffers):
+                if i < self._inputs:
+                    if single:
+                        floats = b
+                    else:
+                        doubles = b
+                elif single:
+                    new_floats = b
+                else:
+                    new_doubles = b
         except (ValueError, BufferError) as error:
             raise ValueError(f"{self.__name__}: {error}") from None
         except TypeError as error:
             raise TypeError(f"{self.__name__}: {error}") from None
+        raise ValueError(f"{self.__name__}: a buffer is not in native order")
 
-    cdef int _run(self, tuple buffers, double *values, real *kind) except -1:
-        cdef const real[::1] reads
-        cdef real[::1] writes
-        cdef Buffer all[4]
-        cdef int i
-        for i in range(self._inputs):
-            reads = buffers[i]
-            all[i] = buffer_of(reads)
-        for i in range(self._inputs, self._inputs + self._outputs):
-            writes = buffers[i]
-            all[i].n = writes.shape[0]
-            all[i].data = <char *>&writes[0] if all[i].n else NULL
-        with nogil:
-            launch(self._kernel, self._op, CACT_FLOAT if real is float else CACT_DOUBLE, values,
-                   self._inputs, self._outputs, all)
-        return 0
+
+cdef bint plain_buffer(object a, bint writable, int *single, Buffer *b, Py_buffer *views, int *held):
+    """Whether a is a contiguous buffer of the type of the others, and where; `views` keeps what is to release."""
+    cdef int own
+    cdef Py_buffer *view = views + held[0]
+    if type(a) is cnp.ndarray:
+        own = kind_of(a)
+        x = <cnp.ndarray>a
+        if (own < 0 or own > CACT_DOUBLE or cnp.PyArray_NDIM(x) != 1 or not cnp.PyArray_IS_C_CONTIGUOUS(x)
+                or (writable and not cnp.PyArray_ISWRITEABLE(x))):
+            return False
+        own = own == CACT_FLOAT
+        b.n, b.data = cnp.PyArray_DIM(x, 0), <char *>cnp.PyArray_DATA(x)
+    else:
+        try:
+            PyObject_GetBuffer(a, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+        except (BufferError, TypeError, ValueError):
+            return False
+        held[0] += 1
+        own = view.format != NULL and view.format[0] == c"f"
+        if view.ndim != 1 or view.format == NULL or view.format[0] not in (c"f", c"d") or view.format[1]:
+            return False
+        b.n, b.data = view.shape[0], <char *>view.buf
+    if b.n == 0:
+        b.data = NULL
+    if single[0] < 0:
+        single[0] = own
+    return single[0] == own
 
 
 # ---------------------------------------------------------------------- for cimport

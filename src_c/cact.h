@@ -75,6 +75,11 @@ void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *s
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type);
 
+/* The sum of n <= CACT_SUM contiguous floats or doubles, in double and in the order of NumPy's pairwise
+ * summation, rounded to their type.  Raises no floating-point flag. */
+#define CACT_SUM 128
+void cact_sum(cact_type type, size_t n, const void *from, void *into);
+
 /* Threads for large arrays: how many may work, the caller included. */
 void cact_set_threads(int n);
 int cact_get_threads(void);

@@ -451,6 +451,10 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
             cact_parallel(done, INVENTORY[index].cost == CACT_HEAVY ? HEAVY_GRAIN : LIGHT_GRAIN, direct_piece, &w);
         else if (done)
             direct_piece(&w, 0, done);
+        if (done == n) {
+            FLAGS_RESTORE;
+            return;
+        }
     }
     block b;
     prepare(&b, outs);
@@ -458,13 +462,23 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
         b.n = n - done < CHUNK ? n - done : CHUNK;
         b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
         stage_parameters(&b, params, each, args + ins, steps + ins, done);
-        for (int k = 0; k < ins; k++)
-            stage_input(&b, k, type[k], dtype, args[k] + (ptrdiff_t)done * steps[k], steps[k]);
-        loop(b.padded, b.in, b.p, each, b.out);
-        for (int k = 0; k < outs; k++) {
-            const ptrdiff_t step = steps[first_out + k];
-            store(type[first_out + k], b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
+        const int whole = b.n == b.padded; /* then an operand that is as the kernel wants it stays where it is */
+        for (int k = 0; k < ins; k++) {
+            const char *const from = args[k] + (ptrdiff_t)done * steps[k];
+            if (whole && type[k] == own && steps[k] == size)
+                b.in[k] = from;
+            else
+                stage_input(&b, k, type[k], dtype, from, steps[k]);
         }
+        for (int k = 0; k < outs; k++)
+            b.out[k] = whole && steps[first_out + k] == size ? args[first_out + k] + (ptrdiff_t)done * size
+                                                             : (char *)b.output[k];
+        loop(b.padded, b.in, b.p, each, b.out);
+        for (int k = 0; k < outs; k++)
+            if (b.out[k] == b.output[k]) {
+                const ptrdiff_t step = steps[first_out + k];
+                store(own, b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
+            }
     }
     FLAGS_RESTORE;
 }
@@ -530,4 +544,24 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     FLAGS_RESTORE;
     free(staged);
     return 0;
+}
+
+/* ------------------------------------------------------------------ a sum */
+#define AT(i) (type == CACT_FLOAT ? (double)((const float *)from)[i] : ((const double *)from)[i])
+
+void cact_sum(cact_type type, size_t n, const void *from, void *into)
+{
+    double lane[8] = {0}, total = 0;
+    const size_t whole = n - n % 8;
+    FLAGS_SAVE;
+    for (size_t i = 0; i < whole; i++)
+        lane[i % 8] = i < 8 ? AT(i) : lane[i % 8] + AT(i);
+    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (size_t i = whole; i < n; i++)
+        total += AT(i);
+    if (type == CACT_FLOAT)
+        *(float *)into = (float)total;
+    else
+        *(double *)into = total;
+    FLAGS_RESTORE;
 }

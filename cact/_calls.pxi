@@ -1,0 +1,519 @@
+# Included by _kernels.pyx: calls of activations on NumPy's own arrays, straight to the kernels.
+
+cdef object _generic = numpy.generic, _asarray = numpy.asarray
+cdef object _add_all = numpy.add.reduce, _errstate = numpy.errstate, _double = numpy.float64
+cdef int _identity = _index["identity"]
+cdef bint _enabled = True
+
+cdef enum:
+    ALONE = 1024  # elements from where the GIL is released
+    NDIM = 64  # NumPy's limit
+    ROWS = 1
+    GATED = 2
+
+
+def enable(bint on):
+    """Whether calls may take the fast path; off while the NumPy backend is in use."""
+    global _enabled
+    _enabled = on
+
+
+# ---------------------------------------------------------------------- operands
+cdef int[32] _kinds  # of NumPy's type numbers; -1: not ours
+cdef int[3] _numbers = [cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_FLOAT16]  # of CACT_FLOAT, CACT_DOUBLE, CACT_HALF
+for _i in range(32):
+    _kinds[_i] = -1
+for _i, _ in _types:
+    _kinds[_i] = type_of(_i)
+
+
+cdef inline int kind_of(object a) noexcept:
+    """What a plain array (no subclass, native, aligned) is made of; -1: anything else."""
+    if type(a) is not cnp.ndarray:
+        return -1
+    cdef cnp.ndarray x = <cnp.ndarray>a
+    cdef int number = cnp.PyArray_TYPE(x)
+    if number >= 32 or not cnp.PyArray_ISALIGNED(x) or not cnp.PyArray_ISNOTSWAPPED(x):
+        return -1
+    return _kinds[number]
+
+
+cdef inline int result_of(int kind) noexcept:
+    return kind if kind <= CACT_HALF else CACT_DOUBLE
+
+
+cdef inline bint of_shape(cnp.ndarray a, int ndim, cnp.npy_intp *shape) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(a) != ndim:
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(a, i) != shape[i]:
+            return False
+    return True
+
+
+cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
+    return of_shape(a, cnp.PyArray_NDIM(b), cnp.PyArray_DIMS(b))
+
+
+cdef inline bint spaced(cnp.ndarray a, bint fortran, Py_ssize_t *step) noexcept:
+    """Whether the elements, in C or Fortran order, lie evenly spaced, and how many bytes apart."""
+    cdef int i
+    cdef Py_ssize_t reach = 0
+    step[0] = cnp.PyArray_ITEMSIZE(a)
+    if fortran or cnp.PyArray_IS_C_CONTIGUOUS(a):
+        return not fortran or cnp.PyArray_IS_F_CONTIGUOUS(a)
+    for i in range(cnp.PyArray_NDIM(a) - 1, -1, -1):
+        if cnp.PyArray_DIM(a, i) == 1:
+            continue
+        if reach == 0:
+            reach = step[0] = cnp.PyArray_STRIDE(a, i)
+        elif cnp.PyArray_STRIDE(a, i) != reach:
+            return False
+        reach *= cnp.PyArray_DIM(a, i)
+    return reach != 0
+
+
+cdef inline bint apart(cnp.ndarray a, Py_ssize_t step_a, cnp.ndarray b, Py_ssize_t step_b) noexcept:
+    """Whether two arrays of one shape are the same elements or have no byte in common."""
+    cdef char *p = <char *>cnp.PyArray_DATA(a)
+    cdef char *q = <char *>cnp.PyArray_DATA(b)
+    cdef Py_ssize_t size_a = cnp.PyArray_ITEMSIZE(a), size_b = cnp.PyArray_ITEMSIZE(b), last = cnp.PyArray_SIZE(a) - 1
+    if last < 0 or (p == q and step_a == step_b and size_a == size_b):
+        return True
+    return (max(p, p + last * step_a) + size_a <= min(q, q + last * step_b)
+            or max(q, q + last * step_b) + size_b <= min(p, p + last * step_a))
+
+
+cdef object made(int ndim, cnp.npy_intp *shape, int kind, bint fortran):
+    return cnp.PyArray_EMPTY(ndim, shape, _numbers[kind], fortran)
+
+
+cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two contiguous arrays have no byte in common."""
+    cdef char *p = <char *>cnp.PyArray_DATA(a)
+    cdef char *q = <char *>cnp.PyArray_DATA(b)
+    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
+
+cdef inline bint is_axis(object v, Py_ssize_t *axis):
+    """Whether v is a plain integer that some array's axis could be, and which."""
+    cdef int overflow = 0
+    if type(v) is not int:
+        return False
+    axis[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow and -NDIM <= axis[0] < NDIM
+
+
+# ---------------------------------------------------------------------- runs; None: the slow path must decide
+cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, double *values, int outs, object out):
+    """Elementwise, on arrays of one shape that lie in memory alike."""
+    cdef char *args[MAX_OPERANDS]
+    cdef Py_ssize_t steps[MAX_OPERANDS]
+    cdef cact_type types[MAX_OPERANDS]
+    cdef int i, other, k = ins + params, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind)
+    if kind < 0:
+        return None
+    cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], a
+    cdef bint fortran = not cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_F_CONTIGUOUS(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    if not spaced(x, fortran, &steps[ins - 1]):
+        return None
+    args[ins - 1], types[ins - 1] = <char *>cnp.PyArray_DATA(x), <cact_type>kind
+    for i in range(ins - 1):
+        other = kind_of(<object>inputs[i])
+        if other != kind and (other != own or other < 0):
+            return None
+        a = <cnp.ndarray>inputs[i]
+        if not same_shape(a, x) or not spaced(a, fortran, &steps[i]):
+            return None
+        args[i], types[i] = <char *>cnp.PyArray_DATA(a), <cact_type>other
+    for i in range(params):
+        args[ins + i], steps[ins + i], types[ins + i] = <char *>&values[i], 0, CACT_DOUBLE
+    if out is not None:
+        if outs > 1 or kind_of(out) != own:
+            return None
+        a = <cnp.ndarray>out
+        if not cnp.PyArray_ISWRITEABLE(a) or not same_shape(a, x) or not spaced(a, fortran, &steps[k]):
+            return None
+        if steps[k] < cnp.PyArray_ITEMSIZE(a):  # backwards, or onto itself
+            return None
+        args[k], types[k] = <char *>cnp.PyArray_DATA(a), <cact_type>own
+        for i in range(ins):
+            if not apart(<cnp.ndarray>inputs[i], steps[i], a, steps[k]):
+                return None
+        result = out
+    else:
+        result = PyTuple_New(outs) if outs > 1 else None
+        for i in range(outs):
+            a = made(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), own, fortran)
+            args[k + i], steps[k + i] = <char *>cnp.PyArray_DATA(a), cnp.PyArray_ITEMSIZE(a)
+            types[k + i] = <cact_type>own
+            if outs > 1:
+                Py_INCREF(a)
+                PyTuple_SET_ITEM(result, i, a)
+            else:
+                result = a
+    if n < ALONE:
+        cact_run(kernel, op, n, args, steps, types)
+    else:
+        with nogil:
+            cact_run(kernel, op, n, args, steps, types)
+    if out is None and cnp.PyArray_NDIM(x) == 0:
+        return tuple([b[()] for b in result]) if outs > 1 else result[()]
+    return result
+
+
+cdef object run_rows(int kernel, cact_op op, int ins, PyObject **inputs, Py_ssize_t axis, object out):
+    """Rows along the last axis of arrays in C order, or of one evenly spaced."""
+    cdef char *args[3]
+    cdef Py_ssize_t steps[3]
+    cdef Py_ssize_t inner[3]
+    cdef cact_type types[3]
+    cdef int i, other, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind), failed = 0
+    if kind < 0:
+        return None
+    cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], a
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(x), n
+    if cnp.PyArray_NDIM(x) == 0 or size == 0 or (axis != -1 and axis != cnp.PyArray_NDIM(x) - 1):
+        return None
+    if out is not None and kind_of(out) != own:
+        return None
+    n = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
+    for i in range(ins + 1):
+        other = own
+        if i == ins - 1:
+            other, a = kind, x
+        elif i < ins:
+            other, a = kind_of(<object>inputs[i]), <cnp.ndarray>inputs[i]
+            if other != kind and (other != own or other < 0):
+                return None
+        else:
+            a = made(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), own, False) if out is None else out
+        if (i != ins - 1 and not same_shape(a, x)) or not spaced(a, False, &inner[i]):
+            return None
+        args[i], steps[i], types[i] = <char *>cnp.PyArray_DATA(a), n * inner[i], <cact_type>other
+    if out is not None:
+        if not cnp.PyArray_ISWRITEABLE(a) or inner[ins] < cnp.PyArray_ITEMSIZE(a):
+            return None
+        for i in range(ins):
+            if not apart(<cnp.ndarray>inputs[i], inner[i], a, inner[ins]):
+                return None
+    if size < ALONE:
+        failed = cact_run_rows(kernel, op, size // n, n, args, steps, inner, types)
+    else:
+        with nogil:
+            failed = cact_run_rows(kernel, op, size // n, n, args, steps, inner, types)
+    if failed:
+        raise MemoryError
+    return a
+
+
+cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, object out):
+    """a*gate(b) of the halves of x along an axis, or the derivative; arrays in C order."""
+    cdef char *args[5]
+    cdef Py_ssize_t steps[5]
+    cdef cact_type types[5]
+    cdef cnp.npy_intp whole[NDIM]
+    cdef cnp.npy_intp halved[NDIM]
+    cdef int i, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind), operands = 5 if ins == 2 else 3
+    if kind < 0:
+        return None
+    cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], y, a
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    axis = axis + ndim if axis < 0 else axis
+    if not cnp.PyArray_IS_C_CONTIGUOUS(x) or not 0 <= axis < ndim or cnp.PyArray_DIM(x, <int>axis) % 2:
+        return None
+    cdef Py_ssize_t half = 1, rest = cnp.PyArray_SIZE(x), step = cnp.PyArray_ITEMSIZE(x)
+    for i in range(ndim):
+        whole[i] = halved[i] = cnp.PyArray_DIM(x, i)
+    halved[axis] //= 2
+    for i in range(<int>axis, ndim):
+        half *= halved[i]
+    cdef cnp.npy_intp *shape = &whole[0]
+    if ins == 1:
+        shape = &halved[0]
+    if out is None:
+        y = made(ndim, shape, own, False)
+    else:
+        y = <cnp.ndarray>out
+        if not (kind_of(out) == own and cnp.PyArray_ISWRITEABLE(y) and of_shape(y, ndim, shape)
+                and cnp.PyArray_IS_C_CONTIGUOUS(y) and disjoint(y, x)):
+            return None
+    # forward: a, b, y; backward: dy, a, b, da, db
+    for i in range(operands):
+        types[i] = <cact_type>(kind if ins - 1 <= i <= ins else own)
+        steps[i] = step if ins - 1 <= i <= ins else cnp.PyArray_ITEMSIZE(y)
+    args[ins - 1] = <char *>cnp.PyArray_DATA(x)
+    args[ins] = args[ins - 1] + half * step
+    args[ins + 1] = <char *>cnp.PyArray_DATA(y)
+    if ins == 2:
+        i = kind_of(<object>inputs[0])
+        if i != kind and (i != own or i < 0):
+            return None
+        a = <cnp.ndarray>inputs[0]
+        if not (cnp.PyArray_IS_C_CONTIGUOUS(a) and of_shape(a, ndim, halved) and (out is None or disjoint(y, a))):
+            return None
+        args[0], types[0], steps[0] = <char *>cnp.PyArray_DATA(a), <cact_type>i, cnp.PyArray_ITEMSIZE(a)
+        args[4] = args[3] + half * steps[3]
+    if rest < ALONE:
+        each_half(kernel, operands, half, rest, args, steps, types)
+    else:
+        with nogil:
+            each_half(kernel, operands, half, rest, args, steps, types)
+    return y
+
+
+cdef void each_half(int kernel, int operands, Py_ssize_t half, Py_ssize_t rest, char **args, Py_ssize_t *steps,
+                    cact_type *types) noexcept nogil:
+    """The kernel on each pair of contiguous halves; `rest`: elements of x yet to come."""
+    cdef int i
+    while rest > 0:
+        cact_run(kernel, CACT_GATE if operands == 3 else CACT_GATE_BACKWARD, half, args, steps, types)
+        for i in range(operands):  # what is cut in halves is twice as far apart
+            args[i] += half * steps[i] * (1 if (i == 2 if operands == 3 else i == 0) else 2)
+        rest -= 2 * half
+
+
+cdef object total_of(cnp.ndarray a):
+    """The sum of all elements, in float64 and rounded once to their type."""
+    cdef double total  # or a float, at its beginning
+    if cnp.PyArray_SIZE(a) <= CACT_SUM:
+        cact_sum(<cact_type>kind_of(a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a), &total)
+        return cnp.PyArray_ToScalar(&total, a)
+    with _errstate(all="ignore"):
+        return a.dtype.type(_add_all(a, None, _double))
+
+
+# ---------------------------------------------------------------------- what stands beside the inputs
+cdef struct Given:
+    PyObject *out  # borrowed
+    Py_ssize_t axis
+    double *values  # those bound, or `own`
+    double own[CACT_MAX_PARAMS]
+
+
+cdef inline bint is_number(object v, double *into):
+    """Whether v is a plain number, and which."""
+    cdef int overflow = 0
+    if isinstance(v, float):  # np.float64 is one
+        into[0] = PyFloat_AS_DOUBLE(v)
+        return True
+    if type(v) is not int:
+        return False
+    into[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow
+
+
+cdef bint is_loose(object a):
+    """Whether NumPy makes a plain array of it, as it does for a ufunc."""
+    return type(a) in (float, int, bool, list, tuple) or isinstance(a, _generic)
+
+
+cdef class Caller:
+    """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
+
+    cdef int _kernel  # -1: no fast path
+    cdef int _shaped  # ROWS, GATED: along an axis
+    cdef Py_ssize_t _axis
+    cdef int _nparams, _learnable
+    cdef tuple _keys
+    cdef double _values[CACT_MAX_PARAMS]  # bound
+    cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
+    cdef str _chooser  # the keyword that chooses another function
+    cdef dict _chosen  # its values, where they are strings, and the functions
+
+    def __cinit__(self, *args, **kwargs):
+        self._kernel = -1
+        self._chosen = {}
+
+    def _prepare(self, name, dict params, int learnable, str chooser, bint gated=False):
+        """Allow the fast path, for the parameters bound, of which the first may be `learnable`.
+
+        `name` is that of the kernel, None: not in the C table.
+        """
+        self._kernel, self._learnable, self._chooser = -1, learnable, chooser
+        if name is None or (gated and cact_params(_index[name])):
+            return
+        self._shaped = GATED if gated else ROWS if cact_rows(_index[name]) else 0
+        if self._shaped:
+            self._keys, self._nparams = (), 0
+            if not is_axis(params["axis"], &self._axis):
+                return
+        else:
+            self._keys, self._nparams = tuple(params), len(params)
+            for i, v in enumerate(params.values()):
+                if not isinstance(v, float):
+                    return
+                self._values[i] = self._good[i] = v
+        self._kernel = _index[name]
+
+    cdef bint _sort(self, int inputs, tuple args, dict kwargs, Given *given) except -1:
+        """Sort what was given beside the inputs; False where the slow path must."""
+        cdef Py_ssize_t place = 0
+        cdef int i, n = <int>len(args), used = inputs
+        cdef PyObject *key
+        cdef PyObject *value
+        given.out, given.axis, given.values = <PyObject *>None, self._axis, self._values
+        if n > used and self._learnable:
+            given.values = self._copy(given)
+            while used < n and used - inputs < self._learnable:
+                if not is_number(<object>args[used], &given.own[used - inputs]):
+                    return False
+                used += 1
+        if n == used + 1:
+            given.out = <PyObject *>args[used]
+        elif n != used:
+            return False
+        if kwargs:  # their names are interned, but for those made at run time: the slow path compares
+            while PyDict_Next(kwargs, &place, &key, &value):
+                if <object>key is "out" and given.out == <PyObject *>None:
+                    given.out = value
+                elif self._shaped:
+                    if <object>key is not "axis" or not is_axis(<object>value, &given.axis):
+                        return False
+                else:
+                    for i in range(used - inputs if used > inputs else 0, self._nparams):
+                        if <object>key is self._keys[i]:
+                            break
+                    else:
+                        return False
+                    if given.values == self._values:
+                        given.values = self._copy(given)
+                    if not is_number(<object>value, &given.own[i]):
+                        return False
+        if given.values != self._values:
+            for i in range(self._nparams):
+                if given.own[i] != self._good[i]:
+                    self._check([given.own[i] for i in range(self._nparams)])
+                    memcpy(self._good, given.own, sizeof(given.own))
+                    break
+        return True
+
+    cdef double *_copy(self, Given *given) noexcept:
+        memcpy(given.own, self._values, sizeof(given.own))
+        return given.own
+
+    cdef object _quick(self, cact_op op, str operation, int inputs, int outputs, tuple args, dict kwargs):
+        """The result; `_apply` has it where this is not one of the common calls."""
+        cdef Given given
+        cdef PyObject *operands[3]
+        cdef int i
+        result = None
+        if kwargs and self._chooser is not None and self._chooser in kwargs:
+            return self._other(kwargs)._quick(op, operation, inputs, outputs, args, kwargs)
+        if self._kernel >= 0 and _enabled and (not self._shaped or op == CACT_FORWARD or op == CACT_BACKWARD):
+            if self._shaped == GATED:
+                result = self._gate(inputs, args, kwargs)
+            elif self._sort(inputs, args, kwargs, &given):
+                for i in range(inputs):
+                    operands[i] = <PyObject *>args[i]
+                if self._shaped:
+                    result = run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
+                else:
+                    result = run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs,
+                                 <object>given.out)
+                if result is None and given.out == <PyObject *>None:
+                    result = self._run_others(op, operation, args[:inputs], outputs, &given)
+        return self._apply(operation, args, kwargs) if result is None else result
+
+    cdef object _run_others(self, cact_op op, str operation, tuple inputs, int outputs, Given *given):
+        """Numbers, lists, and arrays of other layouts, the latter by the ufunc."""
+        cdef PyObject *operands[3]
+        cdef int i, kind = -1
+        try:
+            inputs = tuple([_asarray(a) if is_loose(a) else a for a in inputs])
+            for i, a in enumerate(inputs):
+                operands[i] = <PyObject *>a
+                if kind_of(a) < 0 or (i and kind_of(a) != kind):
+                    return None
+                kind = kind_of(a)
+            if self._shaped:
+                result = run_rows(self._kernel, op, <int>len(inputs), operands, given.axis, None)
+                return self._functions["c"][operation](*inputs, axis=given.axis) if result is None else result
+            result = run(self._kernel, op, <int>len(inputs), operands, self._nparams, given.values, outputs, None)
+            if result is not None:
+                return result
+            return self._functions["c"][operation](*inputs, *[given.values[i] for i in range(self._nparams)])
+        except Exception:  # `_apply` says better what is wrong
+            return None
+
+    cdef Caller _other(self, dict kwargs):
+        """The function that a keyword chooses, which is taken out of the others."""
+        value = kwargs[self._chooser]
+        found = self._chosen.get(value) if type(value) is str else None
+        if found is None:
+            found = self._variant(self._chooser, value)
+            if type(value) is str:
+                self._chosen[value] = found
+        del kwargs[self._chooser]
+        return found
+
+    cdef object _gate(self, int inputs, tuple args, dict kwargs):
+        cdef Given given
+        cdef PyObject *operands[3]
+        cdef Py_ssize_t n = len(args)
+        if n == inputs + 1:  # gate and value apart
+            out = kwargs.get("out") if kwargs else None
+            if kwargs and (len(kwargs) > 1 or out is None):
+                return None
+            operands[0], operands[n - 2], operands[n - 1] = (
+                <PyObject *>args[0], <PyObject *>args[n - 1], <PyObject *>args[n - 2])
+            if n == 2:
+                return run(self._kernel, CACT_GATE, 2, operands, 0, NULL, 1, out)
+            result = run(self._kernel, CACT_GATE_BACKWARD, 3, operands, 0, NULL, 2, out)
+            return None if result is None else (result[1], result[0])
+        if not self._sort(inputs, args, kwargs, &given):
+            return None
+        operands[0], operands[inputs - 1] = <PyObject *>args[0], <PyObject *>args[inputs - 1]
+        return run_halves(self._kernel, inputs, operands, given.axis, <object>given.out)
+
+    cdef object _learn(self, tuple args, dict kwargs):
+        """``(dx, *dparameters)`` for parameters that are numbers."""
+        cdef Given given
+        cdef PyObject *operands[2]
+        if self._kernel < 0 or not _enabled or not self._sort(2, args, kwargs, &given):
+            return None
+        dy, x = args[0], args[1]
+        if not 0 <= kind_of(x) <= CACT_DOUBLE or kind_of(dy) != kind_of(x) or cnp.PyArray_NDIM(x) == 0:
+            return None
+        operands[0] = <PyObject *>x
+        parts = run(self._kernel, CACT_PARAM_GRAD, 1, operands, self._nparams, given.values, self._nparams, None)
+        if parts is None:
+            return None
+        results = [None]
+        for part in (parts if self._nparams > 1 else (parts,)):  # before `out`, which may be x or dy, is written
+            operands[0], operands[1] = <PyObject *>dy, <PyObject *>part
+            if run(_identity, CACT_GATE, 2, operands, 0, NULL, 1, part) is None:  # the product
+                return None
+            results.append(total_of(part))
+        operands[1] = <PyObject *>x
+        results[0] = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1,
+                         <object>given.out)
+        return None if results[0] is None else tuple(results)
+
+    def __call__(self, *args, **kwargs):
+        return self._quick(CACT_FORWARD, "forward", 1, 1, args, kwargs)
+
+    @cython.binding(False)  # some 20 ns less
+    def grad(self, *args, **kwargs):
+        """f'(x); see the class."""
+        return self._quick(CACT_GRAD, "grad", 1, 1, args, kwargs)
+
+    @cython.binding(False)
+    def backward(self, *args, **kwargs):
+        """dy*f'(x); see the class."""
+        if not self._learnable:
+            return self._quick(CACT_BACKWARD, "backward", 2, 1, args, kwargs)
+        result = self._learn(args, kwargs)
+        return self._apply("backward", args, kwargs) if result is None else result
+
+    @cython.binding(False)
+    def value_and_grad(self, *args, **kwargs):
+        """(f(x), f'(x)); see the class."""
+        return self._quick(CACT_VALUE_AND_GRAD, "value_and_grad", 1, 2, args, kwargs)
+
+    def _from_output(self, str operation, tuple args, dict kwargs):
+        """An operation on the output."""
+        cdef cact_op op = _operations[operation]
+        return self._quick(op, operation, cact_inputs(0, op), 1, args, kwargs)
