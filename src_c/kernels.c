@@ -74,8 +74,8 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define BODIES
 #define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
 #define FROM_OUTPUT(name) INLINE real name##_from_output(const real y, const double *const p)
-#define PARAM_GRAD(name, params)                                                                       \
-    OPERATION(name, param_grad, params,                                                                \
+#define PARAM_GRAD(name, params, suffix)                                                               \
+    OPERATION(name, param_grad##suffix, params,                                                                \
               AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)
 #define OPERATIONS(name, params, suffix)                                                               \
     OPERATION(name, forward##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                       \
@@ -86,7 +86,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
     OPERATION(name, gate##suffix, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.f);)                   \
     OPERATION(name, gate_backward##suffix, params, AT(name, c[i]) const real dy = a[i];                \
               o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * NAN_OR(d.f);)
-#define ROW(name, params, cost) OPERATIONS(name, params, ) PARAM_GRAD(name, params)
+#define ROW(name, params, cost) OPERATIONS(name, params, ) PARAM_GRAD(name, params, )
 #define FROM_Y(name, params)                                                                           \
     OPERATION(name, grad_from_output, params, AT_OUTPUT(name, a[i]) o[i] = NAN_OR(d);)                 \
     OPERATION(name, backward_from_output, params, AT_OUTPUT(name, b[i]) o[i] = a[i] * NAN_OR(d);)
@@ -98,7 +98,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
  * lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one. */
 #if CACT_REAL == 32
 typedef struct {
-    vector f, df, f_at, df_at;
+    vector f, df, f_at, df_at, dp[3]; /* dp, if any, wherever df is */
 } floats;
 #define FLOATS(name, f, df)                                   \
     static const float name##_f_reach = f, name##_df_reach = df; \
@@ -165,7 +165,7 @@ typedef struct {
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
 #define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
-#define ROW_FLOATS_USUAL(name, params, cost, ...)                                                      \
+#define HAS_USUAL(name, params, ...)                                                                   \
     static int name##_has_usual(const double *const *p, size_t i)                                      \
     {                                                                                                  \
         static const double usual[] = {__VA_ARGS__};                                                   \
@@ -173,13 +173,41 @@ typedef struct {
         for (int k = 0; k < params; k++)                                                               \
             all &= p[k][i] == usual[k];                                                                \
         return all;                                                                                    \
-    }                                                                                                  \
+    }
+#define ROW_FLOATS_USUAL(name, params, cost, ...)                                                      \
+    HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
-    PARAM_GRAD(name, params)                                                                           \
+    PARAM_GRAD(name, params, )                                                                         \
     FLOAT_LOOPS(name, params)
+
+/* The same with df/dparameters in float lanes: those of a block from the body where its d.df are not all served. */
+#define ROW_FLOATS_LEARNT(name, params, cost, ...)                                                     \
+    HAS_USUAL(name, params, __VA_ARGS__)                                                               \
+    OPERATIONS(name, params, _body)                                                                    \
+    PARAM_GRAD(name, params, _body)                                                                    \
+    FLOAT_LOOPS(name, params)                                                                          \
+    static __attribute__((noinline)) void name##_mended_dp(vector x, floats from, const double *const *p, \
+                                                           int each, size_t i, void *const *out)       \
+    {                                                                                                  \
+        real r[params][VECTOR];                                                                        \
+        IVDEP for (int j = 0; j < VECTOR; j++)                                                         \
+        {                                                                                              \
+            const double q[CACT_MAX_PARAMS] = P##params(each ? i + (size_t)j : 0);                     \
+            AT(name, x[j])                                                                             \
+            for (int k = 0; k < params; k++)                                                           \
+                r[k][j] = NAN_OR(d.dp[k]);                                                             \
+        }                                                                                              \
+        for (int k = 0; k < params; k++)                                                               \
+            put((real *)out[k] + i, where(from.df_at < name##_df_reach, from.dp[k], vector_at(r[k]))); \
+    }                                                                                                  \
+    FLOAT_LOOP(name, param_grad, params, a, (void)o; (void)o1;                                         \
+               if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
+                   put((real *)out[k] + i, d.dp[k]);                                                   \
+               else name##_mended_dp(x, d, p, each, i, out);)
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_FLOATS_LEARNT(name, params, cost, ...) ROW(name, params, cost)
 #endif
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
@@ -194,6 +222,7 @@ typedef struct {
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
+#undef ROW_FLOATS_LEARNT
 #undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
 
@@ -211,6 +240,7 @@ typedef struct {
 #define ROW_FLOATS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
 #define ROW_Y_FLOATS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_FLOATS_LEARNT(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 

@@ -255,14 +255,14 @@ INLINE vector times_power_of_2(vector p, vector n)
 #endif
 }
 
-/* e^x for any x, 0.99 ULP: tools/pieces.py exp, 2^-28.2 */
+/* e^x for any x, 0.99 ULP: tools/pieces.py exp, 2^-28.3 */
 INLINE vector exp_rounded(vector x)
 {
     const vector z = vector_at_least(vector_at_most(x, vector_of(89)), vector_of(-105));
     const vector n = vector_fma(z, vector_of(0x1.715476p0f), vector_of(0x1.8p23f)) - 0x1.8p23f;
     const vector r = vector_fma(n, vector_of(0x1.05c61p-29f), vector_fma(n, vector_of(-0x1.62e43p-1f), z));
-    vector s = vector_fma(r, vector_of(0x1.6a4f72p-10f), vector_of(0x1.12398p-7f));
-    s = vector_fma(s, r, vector_of(0x1.5558aep-5f));
+    vector s = vector_fma(r, vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
+    s = vector_fma(s, r, vector_of(0x1.5558acp-5f));
     s = vector_fma(s, r, vector_of(0x1.555492p-3f));
     s = vector_fma(s, r, vector_of(0x1.fffffcp-2f));
     s = vector_fma(s, r, vector_of(1));

@@ -55,10 +55,17 @@ ACTIVATION(acon_c)
     };
 }
 #if CACT_REAL == 32
-FLOATS(acon_c, 17.7f, 17.4f) /* p1 = 1, p2 = 0, beta = 1 */
+FLOATS(acon_c, 17.7f, 15.7f) /* p1 = 1, p2 = 0, beta = 1 */
 {
-    return silu_floats(x);
+    const floats d = silu_floats(x);
+    return (floats){
+        .f = d.f,
+        .df = d.df,
+        .f_at = d.f_at,
+        .df_at = d.df_at,
+        .dp = {x * d.df, x * silu_floats(-x).df, square_times_sigmoid_grad(x)},
+    };
 }
 #endif
 #endif
-ROW_FLOATS_USUAL(acon_c, 3, HEAVY, 1, 0, 1)
+ROW_FLOATS_LEARNT(acon_c, 3, HEAVY, 1, 0, 1)

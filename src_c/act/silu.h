@@ -12,6 +12,14 @@ ACTIVATION(silu)
 }
 #if CACT_REAL == 32
 #include "../tables/silu_grad.h"
+/* x^2 s(x) s(-x), the square in two words */
+INLINE vector square_times_sigmoid_grad(vector x)
+{
+    const piece at = piece_of(&sigmoid_grad_pieces, vector_size(x));
+    const vector w = at.d * polynomial(&sigmoid_grad_pieces, at, 0, 6), u = x * x;
+    return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
+}
+
 FLOATS(silu, 17.7f, 17.4f)
 {
     const vector g = on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));

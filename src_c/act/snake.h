@@ -46,9 +46,9 @@ ACTIVATION(snake)
 /* sin(z)^2 = u + c, u = z^2, z = hi + low, |z| <= pi/4 (tools/pieces.py sin: relative error 2^-32.2) */
 INLINE vector rest_of_sin_squared(vector hi, vector low, vector u)
 {
-    vector q = vector_fma(u, vector_of(-0x1.55ad2p-18f), vector_of(0x1.2ac4c6p-13f));
-    q = vector_fma(q, u, vector_of(-0x1.a032bep-9f));
-    q = vector_fma(q, u, vector_of(0x1.6c1714p-5f));
+    vector q = vector_fma(u, vector_of(-0x1.51bbb8p-18f), vector_of(0x1.2a9c1ap-13f));
+    q = vector_fma(q, u, vector_of(-0x1.a031b8p-9f));
+    q = vector_fma(q, u, vector_of(0x1.6c1712p-5f));
     q = vector_fma(q, u, vector_of(-0x1.555556p-2f));
     const vector square_low = vector_fma(2 * hi, low, vector_fma(hi, hi, -u));
     return vector_fma(u, u * q, square_low * vector_fma(u, vector_of(-0.62f), vector_of(1))); /* sin(2z)/2z */
