@@ -192,61 +192,6 @@ void sweep_float(int which, size_t n, const float *x, const float *f, const floa
     }
 }
 
-/* A block of ordinary numbers, none of them near a decision nor what only __float128 may tell: counted, else 0. */
-static int judged(found *s, size_t n, const float *x, const float *r, const double *v)
-{
-    const double slack = 0x1p-24;
-    int64_t odd = 0, wrong = 0, most = 0; /* of errors: their bits compare as they do */
-    int64_t errors[256];
-    for (size_t i = 0; i < n; i++) {
-        const double a = fabs(v[i]), normal = a < 0x1p-126 ? 0x1p-126 : a;
-        int64_t bits;
-        memcpy(&bits, &normal, 8);
-        bits = ((int64_t)(1023 + 23 + 1023) << 52) - (bits & 0x7ff0000000000000);
-        double per_ulp;
-        memcpy(&per_ulp, &bits, 8);
-        const double error = fabs(r[i] - v[i]) * per_ulp;
-        memcpy(&errors[i], &error, 8);
-        odd |= !(fabsf(x[i]) <= FLT_MAX) | !(a < 0x1p127) | (r[i] != r[i]) | (fabs(error - 0.5) < slack);
-        wrong += error > 0.5;
-        most = errors[i] > most ? errors[i] : most;
-    }
-    double worst;
-    memcpy(&worst, &most, 8);
-    if (odd || (worst + slack > ENOUGH && worst + slack > s->max) || worst + slack > 1)
-        return 0;
-    for (size_t i = 0; i < n && worst > s->max; i++)
-        if (errors[i] == most) {
-            s->max = worst;
-            s->worst = x[i];
-        }
-    s->n += n;
-    s->wrong += (uint64_t)wrong;
-    return 1;
-}
-
-/* The faster type's results given: by the float64 kernels, which are good to 2 of their ULP. */
-void sweep_float_by(int which, size_t n, const float *x, const float *f, const float *d, const double *f64,
-                    const double *d64, const double *p, found *s)
-{
-    enum { BLOCK = 256 };
-    for (size_t start = 0; start < n; start += BLOCK)
-        for (int part = 0; part < 2; part++) {
-            const size_t m = n - start < BLOCK ? n - start : BLOCK;
-            const float *r = (part ? d : f) + start;
-            const double *v = (part ? d64 : f64) + start;
-            if (judged(&s[part], m, x + start, r, v))
-                continue;
-            for (size_t i = 0; i < m; i++) {
-                const float t = x[start + i];
-                if (t != t)
-                    s[part].not_nan += r[i] == r[i];
-                else if (!isinf(t))
-                    judge_float(&s[part], r[i], v[i], fabs(v[i]), which, part, t, p);
-            }
-        }
-}
-
 void sweep_double(int which, size_t n, const double *x, const double *f, const double *d, const double *p, found *s)
 {
     long double q[4];
