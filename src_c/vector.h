@@ -137,10 +137,13 @@ INLINE int all_below(vector t, float limit)
 typedef struct {
     float a, b;
     int first;
-    float row[32][16] __attribute__((aligned(64))); /* c, v, P, and what is small: low, beside_root or right */
+    float row[32][16] __attribute__((aligned(64)));
 } pieces;
 
-enum { CENTER, VALUE, P }; /* columns */
+/* A row: c, v, the coefficients of P, low (of the first), and beside_root or right */
+enum { CENTER, VALUE, P };
+#define LOW(degree) (P + (degree) + 1)
+#define ASIDE(degree) (P + (degree) + 2)
 
 typedef struct {
     integers i;
@@ -148,26 +151,28 @@ typedef struct {
     vector d, value;
 } piece;
 
-/* Column k of the rows of a piece.  AVX-512 looks up in 32 floats at once: there the columns are constants, which the
- * compiler makes of the rows.  AVX2 had 4 permutations and 3 blends to do, 8 rows are transposed with fewer. */
+/* Column k of the elements' rows.  AVX-512 looks it up in all 32 floats of the column, which is a constant that the
+ * compiler makes of the rows.  AVX2 would take 4 permutations for that, and 3 to transpose the rows. */
 #if defined(__AVX512F__)
-#define COLUMN_4(j) g->row[j][k], g->row[(j) + 1][k], g->row[(j) + 2][k], g->row[(j) + 3][k]
-#define COLUMN_16(j) {COLUMN_4(j), COLUMN_4((j) + 4), COLUMN_4((j) + 8), COLUMN_4((j) + 12)}
 INLINE vector column(const pieces *g, const piece *at, int k)
 {
-    const vector low = COLUMN_16(0), high = COLUMN_16(16);
+#define ROWS_4(j) g->row[j][k], g->row[(j) + 1][k], g->row[(j) + 2][k], g->row[(j) + 3][k]
+#define ROWS_16(j) {ROWS_4(j), ROWS_4((j) + 4), ROWS_4((j) + 8), ROWS_4((j) + 12)}
+    const vector low = ROWS_16(0), high = ROWS_16(16);
     return (vector)_mm512_permutex2var_ps((__m512)low, (__m512i)at->i, (__m512)high);
 }
 #elif defined(__AVX2__)
-INLINE __m256 two_rows(const pieces *g, const piece *at, int k, int j) /* 4 columns from k on: elements j, j + 4 */
+INLINE __m256 two_rows(const piece *at, int j, int k) /* of elements j and j + 4: k, k + 1, k + 2, k + 3 */
 {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_load_ps(at->row[j] + k)), _mm_load_ps(at->row[j + 4] + k), 1);
+    const __m256 low = _mm256_castps128_ps256(_mm_load_ps(at->row[j] + k));
+    return _mm256_insertf128_ps(low, _mm_load_ps(at->row[j + 4] + k), 1);
 }
 
-INLINE vector column(const pieces *g, const piece *at, int k)
+INLINE vector column(const pieces *g, const piece *at, int k) /* the compiler shares what 4 columns have in common */
 {
-    const __m256 r0 = two_rows(g, at, k & ~3, 0), r1 = two_rows(g, at, k & ~3, 1);
-    const __m256 r2 = two_rows(g, at, k & ~3, 2), r3 = two_rows(g, at, k & ~3, 3);
+    (void)g;
+    const __m256 r0 = two_rows(at, 0, k & ~3), r1 = two_rows(at, 1, k & ~3);
+    const __m256 r2 = two_rows(at, 2, k & ~3), r3 = two_rows(at, 3, k & ~3);
     const __m256d r01 = (__m256d)(k & 2 ? _mm256_unpackhi_ps(r0, r1) : _mm256_unpacklo_ps(r0, r1));
     const __m256d r23 = (__m256d)(k & 2 ? _mm256_unpackhi_ps(r2, r3) : _mm256_unpacklo_ps(r2, r3));
     return (vector)(k & 1 ? _mm256_unpackhi_pd(r01, r23) : _mm256_unpacklo_pd(r01, r23));
@@ -175,6 +180,7 @@ INLINE vector column(const pieces *g, const piece *at, int k)
 #else
 INLINE vector column(const pieces *g, const piece *at, int k)
 {
+    (void)g;
     vector r;
     for (int j = 0; j < VECTOR; j++)
         r[j] = at->row[j][k];
@@ -186,11 +192,11 @@ INLINE piece piece_of(const pieces *g, vector t)
 {
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
     piece at = {.i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first))};
-    const integers offset = (at.i & 31) * (int)sizeof g->row[0];
-    const uint32_t *stored = (const uint32_t *)&offset;
-    __asm__("" : "+r"(stored) : "m"(offset)); /* so that they are loaded, not moved from register to register */
+    const integers offsets = (at.i & 31) * (int)sizeof g->row[0];
+    const uint32_t *offset = (const uint32_t *)&offsets;
+    __asm__("" : "+r"(offset) : "m"(offsets)); /* from memory: out of a vector each is two shuffles */
     for (int j = 0; j < VECTOR; j++)
-        at.row[j] = (const float *)((const char *)g->row + stored[j]);
+        at.row[j] = (const float *)((const char *)g->row + offset[j]);
     at.d = t - column(g, &at, CENTER);
     at.value = column(g, &at, VALUE);
     return at;
@@ -213,9 +219,8 @@ INLINE vector on_pieces(const pieces *g, int degree, vector t) /* g(t), clear of
 /* d P(d) where it is not small beside the value, which it is not in the piece of a root either. */
 INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
 {
-    const int low = P + degree + 1, beside_root = low + 1;
-    const vector q = vector_fma(polynomial(g, &at, 1, degree), at.d, column(g, &at, low));
-    const vector r = root ? vector_fma(at.d, q, column(g, &at, beside_root)) : at.d * q;
+    const vector q = vector_fma(polynomial(g, &at, 1, degree), at.d, column(g, &at, LOW(degree)));
+    const vector r = root ? vector_fma(at.d, q, column(g, &at, ASIDE(degree))) : at.d * q;
     return vector_fma(column(g, &at, P), at.d, r);
 }
 
