@@ -151,24 +151,25 @@ typedef struct {
     vector d, value;
 } piece;
 
-/* Column k of the elements' rows.  AVX-512 looks it up in all 32 floats of the column, which is a constant that the
- * compiler makes of the rows.  AVX2 would take 4 permutations for that, and 3 to transpose the rows. */
+/* Column k of the elements' rows.  AVX-512 looks it up in the column's 32 floats, a constant that the
+ * compiler makes of the rows.  AVX2 would take 7 shuffles and blends for that: there 8 rows are transposed,
+ * with 3 a column. */
 #if defined(__AVX512F__)
-INLINE vector column(const pieces *g, const piece *at, int k)
+INLINE vector column(const pieces *g, piece at, int k)
 {
 #define ROWS_4(j) g->row[j][k], g->row[(j) + 1][k], g->row[(j) + 2][k], g->row[(j) + 3][k]
 #define ROWS_16(j) {ROWS_4(j), ROWS_4((j) + 4), ROWS_4((j) + 8), ROWS_4((j) + 12)}
     const vector low = ROWS_16(0), high = ROWS_16(16);
-    return (vector)_mm512_permutex2var_ps((__m512)low, (__m512i)at->i, (__m512)high);
+    return (vector)_mm512_permutex2var_ps((__m512)low, (__m512i)at.i, (__m512)high);
 }
 #elif defined(__AVX2__)
-INLINE __m256 two_rows(const piece *at, int j, int k) /* of elements j and j + 4: k, k + 1, k + 2, k + 3 */
+INLINE __m256 two_rows(piece at, int j, int k) /* of elements j and j + 4: k, k + 1, k + 2, k + 3 */
 {
-    const __m256 low = _mm256_castps128_ps256(_mm_load_ps(at->row[j] + k));
-    return _mm256_insertf128_ps(low, _mm_load_ps(at->row[j + 4] + k), 1);
+    const __m256 low = _mm256_castps128_ps256(_mm_load_ps(at.row[j] + k));
+    return _mm256_insertf128_ps(low, _mm_load_ps(at.row[j + 4] + k), 1);
 }
 
-INLINE vector column(const pieces *g, const piece *at, int k) /* the compiler shares what 4 columns have in common */
+INLINE vector column(const pieces *g, piece at, int k) /* what 4 columns have in common is done once */
 {
     (void)g;
     const __m256 r0 = two_rows(at, 0, k & ~3), r1 = two_rows(at, 1, k & ~3);
@@ -178,12 +179,12 @@ INLINE vector column(const pieces *g, const piece *at, int k) /* the compiler sh
     return (vector)(k & 1 ? _mm256_unpackhi_pd(r01, r23) : _mm256_unpacklo_pd(r01, r23));
 }
 #else
-INLINE vector column(const pieces *g, const piece *at, int k)
+INLINE vector column(const pieces *g, piece at, int k)
 {
     (void)g;
     vector r;
     for (int j = 0; j < VECTOR; j++)
-        r[j] = at->row[j][k];
+        r[j] = at.row[j][k];
     return r;
 }
 #endif
@@ -193,35 +194,35 @@ INLINE piece piece_of(const pieces *g, vector t)
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
     piece at = {.i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first))};
     const integers offsets = (at.i & 31) * (int)sizeof g->row[0];
-    const uint32_t *offset = (const uint32_t *)&offsets;
-    __asm__("" : "+r"(offset) : "m"(offsets)); /* from memory: out of a vector each is two shuffles */
+    const uint32_t *offset = (const uint32_t *)&offsets; /* a vector may alias its elements */
+    __asm__("" : "+r"(offset) : "m"(offsets)); /* to be loaded: out of a register each takes two shuffles */
     for (int j = 0; j < VECTOR; j++)
         at.row[j] = (const float *)((const char *)g->row + offset[j]);
-    at.d = t - column(g, &at, CENTER);
-    at.value = column(g, &at, VALUE);
+    at.d = t - column(g, at, CENTER);
+    at.value = column(g, at, VALUE);
     return at;
 }
 
-INLINE vector polynomial(const pieces *g, const piece *at, int least, int degree) /* the coefficients from `least` on */
+INLINE vector polynomial(const pieces *g, piece at, int least, int degree) /* coefficients from `least` on */
 {
     vector p = column(g, at, P + degree);
     for (int k = degree - 1; k >= least; k--)
-        p = vector_fma(p, at->d, column(g, at, P + k));
+        p = vector_fma(p, at.d, column(g, at, P + k));
     return p;
 }
 
 INLINE vector on_pieces(const pieces *g, int degree, vector t) /* g(t), clear of a root */
 {
     const piece at = piece_of(g, t);
-    return vector_fma(polynomial(g, &at, 0, degree), at.d, at.value);
+    return vector_fma(polynomial(g, at, 0, degree), at.d, at.value);
 }
 
 /* d P(d) where it is not small beside the value, which it is not in the piece of a root either. */
 INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
 {
-    const vector q = vector_fma(polynomial(g, &at, 1, degree), at.d, column(g, &at, LOW(degree)));
-    const vector r = root ? vector_fma(at.d, q, column(g, &at, ASIDE(degree))) : at.d * q;
-    return vector_fma(column(g, &at, P), at.d, r);
+    const vector q = vector_fma(polynomial(g, at, 1, degree), at.d, column(g, at, LOW(degree)));
+    const vector r = root ? vector_fma(at.d, q, column(g, at, ASIDE(degree))) : at.d * q;
+    return vector_fma(column(g, at, P), at.d, r);
 }
 
 INLINE vector on_pieces_finely(const pieces *g, int degree, vector t)
