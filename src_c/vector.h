@@ -59,20 +59,6 @@ INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
 #endif
 }
 
-INLINE vector look_up_32(const float table[32], integers i) /* table[i & 31] */
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)i, _mm512_loadu_ps(table + 16));
-#elif defined(__AVX2__)
-    return (vector)_mm256_blendv_ps((__m256)look_up(table, i), (__m256)look_up(table + 16, i), (__m256)(i << 27));
-#else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = table[i[j] & 31];
-    return r;
-#endif
-}
-
 INLINE vector where(integers m, vector a, vector b)
 {
     return (vector)(((integers)a & m) | ((integers)b & ~m));
@@ -151,26 +137,77 @@ INLINE int all_below(vector t, float limit)
 typedef struct {
     float a, b;
     int first;
-    float center[32], value[32], beside_root[32], right[32], p[9][32], low[32];
+    float row[32][16] __attribute__((aligned(64)));
 } pieces;
+
+/* A row: c, v, the coefficients of P, low (of the first), and beside_root or right */
+enum { CENTER, VALUE, P };
+#define LOW(degree) (P + (degree) + 1)
+#define ASIDE(degree) (P + (degree) + 2)
 
 typedef struct {
     integers i;
+    const float *row[VECTOR]; /* i & 31, of each element */
     vector d, value;
 } piece;
+
+/* Column k of the elements' rows.  AVX-512 looks it up in the column's 32 floats, a constant that the
+ * compiler makes of the rows.  AVX2 would take 7 shuffles and blends for that: there 8 rows are transposed,
+ * with 3 a column. */
+#if defined(__AVX512F__)
+INLINE vector column(const pieces *g, piece at, int k)
+{
+#define ROWS_4(j) g->row[j][k], g->row[(j) + 1][k], g->row[(j) + 2][k], g->row[(j) + 3][k]
+#define ROWS_16(j) {ROWS_4(j), ROWS_4((j) + 4), ROWS_4((j) + 8), ROWS_4((j) + 12)}
+    const vector low = ROWS_16(0), high = ROWS_16(16);
+    return (vector)_mm512_permutex2var_ps((__m512)low, (__m512i)at.i, (__m512)high);
+}
+#elif defined(__AVX2__)
+INLINE __m256 two_rows(piece at, int j, int k) /* of elements j and j + 4: k, k + 1, k + 2, k + 3 */
+{
+    const __m256 low = _mm256_castps128_ps256(_mm_load_ps(at.row[j] + k));
+    return _mm256_insertf128_ps(low, _mm_load_ps(at.row[j + 4] + k), 1);
+}
+
+INLINE vector column(const pieces *g, piece at, int k) /* what 4 columns have in common is done once */
+{
+    (void)g;
+    const __m256 r0 = two_rows(at, 0, k & ~3), r1 = two_rows(at, 1, k & ~3);
+    const __m256 r2 = two_rows(at, 2, k & ~3), r3 = two_rows(at, 3, k & ~3);
+    const __m256d r01 = (__m256d)(k & 2 ? _mm256_unpackhi_ps(r0, r1) : _mm256_unpacklo_ps(r0, r1));
+    const __m256d r23 = (__m256d)(k & 2 ? _mm256_unpackhi_ps(r2, r3) : _mm256_unpacklo_ps(r2, r3));
+    return (vector)(k & 1 ? _mm256_unpackhi_pd(r01, r23) : _mm256_unpacklo_pd(r01, r23));
+}
+#else
+INLINE vector column(const pieces *g, piece at, int k)
+{
+    (void)g;
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = at.row[j][k];
+    return r;
+}
+#endif
 
 INLINE piece piece_of(const pieces *g, vector t)
 {
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
-    const integers i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first));
-    return (piece){i, t - look_up_32(g->center, i), look_up_32(g->value, i)};
+    piece at = {.i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first))};
+    const integers offsets = (at.i & 31) * (int)sizeof g->row[0];
+    const uint32_t *offset = (const uint32_t *)&offsets; /* a vector may alias its elements */
+    __asm__("" : "+r"(offset) : "m"(offsets)); /* to be loaded: out of a register each takes two shuffles */
+    for (int j = 0; j < VECTOR; j++)
+        at.row[j] = (const float *)((const char *)g->row + offset[j]);
+    at.d = t - column(g, at, CENTER);
+    at.value = column(g, at, VALUE);
+    return at;
 }
 
-INLINE vector polynomial(const pieces *g, piece at, int least, int degree) /* the coefficients from `least` on */
+INLINE vector polynomial(const pieces *g, piece at, int least, int degree) /* coefficients from `least` on */
 {
-    vector p = look_up_32(g->p[degree], at.i);
+    vector p = column(g, at, P + degree);
     for (int k = degree - 1; k >= least; k--)
-        p = vector_fma(p, at.d, look_up_32(g->p[k], at.i));
+        p = vector_fma(p, at.d, column(g, at, P + k));
     return p;
 }
 
@@ -183,9 +220,9 @@ INLINE vector on_pieces(const pieces *g, int degree, vector t) /* g(t), clear of
 /* d P(d) where it is not small beside the value, which it is not in the piece of a root either. */
 INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
 {
-    const vector q = vector_fma(polynomial(g, at, 1, degree), at.d, look_up_32(g->low, at.i));
-    const vector r = root ? vector_fma(at.d, q, look_up_32(g->beside_root, at.i)) : at.d * q;
-    return vector_fma(look_up_32(g->p[0], at.i), at.d, r);
+    const vector q = vector_fma(polynomial(g, at, 1, degree), at.d, column(g, at, LOW(degree)));
+    const vector r = root ? vector_fma(at.d, q, column(g, at, ASIDE(degree))) : at.d * q;
+    return vector_fma(column(g, at, P), at.d, r);
 }
 
 INLINE vector on_pieces_finely(const pieces *g, int degree, vector t)

@@ -29,7 +29,7 @@ FROM_OUTPUT(softplus) /* 1 - e^-by */
 INLINE vector softplus_on_pieces(vector x)
 {
     const piece at = piece_of(&softplus_pieces, vector_magnitude(x, 17.4f));
-    const vector w = rest_of(&softplus_pieces, 6, 0, at), right = look_up_32(softplus_pieces.right, at.i);
+    const vector w = rest_of(&softplus_pieces, 6, 0, at), right = column(&softplus_pieces, at, ASIDE(6));
     const integers above = x > 0;
     return where(x > 17, x, where(above, right, at.value) + where(above, w + at.d, w));
 }

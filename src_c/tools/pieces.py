@@ -171,7 +171,7 @@ def fit(g, left, right, center, value, degree, two):
         if two and len(fixed) == 1:
             low = float(np.float32(solution[0] - fixed[0]))
     error = np.abs((low * d + sum(c * d ** (k + 1) for k, c in enumerate(fixed)) - y) * scale).max()
-    return [low, *fixed] if two else fixed, np.log2(error)
+    return [*fixed, low], np.log2(error)
 
 
 def hexadecimal(v):
@@ -179,15 +179,15 @@ def hexadecimal(v):
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{int(exponent)}f" if v else "0"
 
 
-def block(start, values, end):
-    lines, text = [], "    " + start
+def block(values):
+    lines, text = [], "        {"
     for v in values:
         word = hexadecimal(v) + ", "
         if len(text) + len(word) > 108:
             lines.append(text.rstrip())
-            text = "        "
+            text = "            "
         text += word
-    return [*lines, text.rstrip(", ") + end]
+    return [*lines, text.rstrip(", ") + "},"]
 
 
 def write(name):
@@ -201,22 +201,19 @@ def write(name):
         p, error = fit(g, left, right_, center, value, table.degree, two)
         value_ = g(mp.mpf(float(center))) or mp.mpf(1)
         print(f"{name} {float(left):.4f} to {float(right_):.4f}: v 2^{float(mp.log(miss(value_) + mp.mpf(2) ** -90, 2)):.1f}, 2^{error:.1f}", file=sys.stderr)
-        right = np.float32(float(g(mp.mpf(float(center))) + mp.mpf(float(center)))) if table.right else 0
-        rows.append([center, *((0, value) if with_root(g, left, right_) else (value, 0)), right, *p])
-    columns = list(zip(*rows))
-    low, p = (columns[4], columns[5:]) if two else (None, columns[4:])
+        right = np.float32(float(g(mp.mpf(float(center))) + mp.mpf(float(center))))
+        root = with_root(g, left, right_)
+        aside = right if table.right else value if root else 0
+        rows.append([center, 0 if root else value, *p, aside])
+    while not any(row[-1] for row in rows):
+        rows = [row[:-1] for row in rows]
     lines = [
         f"/* Written by tools/pieces.py {name}: from {float(bounds[0]):.6g} to {float(bounds[-1]):.6g}. */",
         f"static const pieces {name}_pieces = {{",
         f"    .a = {hexadecimal(table.a)}, .b = {hexadecimal(table.b)}, .first = {table.first},",
-        *block(".center = {", columns[0], "},"),
-        *block(".value = {", columns[1], "},"),
-        *(block(".beside_root = {", columns[2], "},") if any(columns[2]) else []),
-        *(block(".right = {", columns[3], "},") if table.right else []),
-        "    .p = {",
-        *(line for column in p for line in block("{", column, "},")),
+        "    .row = {",
+        *(line for row in rows for line in block(row)),
         "    },",
-        *(block(".low = {", low, "},") if two else []),
         "};",
     ]
     path = Path(__file__).resolve().parent.parent / "tables" / f"{name}.h"
