@@ -44,11 +44,11 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define IVDEP _Pragma("GCC ivdep")
 #endif
 
-#define LOOP(n, parameters, ...)             \
-    IVDEP for (size_t i = 0; i < n; i++)     \
-    {                                        \
-        parameters                           \
-        __VA_ARGS__                          \
+#define LOOP(n, parameters, ...)                                                                       \
+    IVDEP for (size_t i = 0; i < n; i++)                                                               \
+    {                                                                                                  \
+        parameters                                                                                     \
+        __VA_ARGS__                                                                                    \
     }
 
 /* One operation as a loop, its statements over inputs a, b, c, parameters q and outputs o, o1. */
@@ -75,7 +75,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define ACTIVATION(name) INLINE dual name##_body(const real x, const double *const p)
 #define FROM_OUTPUT(name) INLINE real name##_from_output(const real y, const double *const p)
 #define PARAM_GRAD(name, params, suffix)                                                               \
-    OPERATION(name, param_grad##suffix, params,                                                                \
+    OPERATION(name, param_grad##suffix, params,                                                        \
               AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)
 #define OPERATIONS(name, params, suffix)                                                               \
     OPERATION(name, forward##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                       \
@@ -93,15 +93,15 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define ROW_Y(name, params, cost) ROW(name, params, cost) FROM_Y(name, params)
 #define ROW_FUNCTION(name)
 
-/* In float32 many have f and f' in float lanes, too, a vector at a time, wherever x (or |x|, as
- * f_at and df_at say) is below a reach.  What
- * lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one. */
+/* In float32 many have f and f' in float lanes, too, a vector at a time, wherever f_at or df_at (|x|, say) is
+ * below a reach.  What lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual
+ * one: which of the two it is depends on x and the parameters alone. */
 #if CACT_REAL == 32
 typedef struct {
     vector f, df, f_at, df_at, dp[3]; /* dp, if any, wherever df is */
 } floats;
-#define FLOATS(name, f, df)                                   \
-    static const float name##_f_reach = f, name##_df_reach = df; \
+#define FLOATS(name, f, df)                                                                            \
+    static const float name##_f_reach = f, name##_df_reach = df;                                       \
     INLINE floats name##_floats(const vector x)
 
 /* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
@@ -117,11 +117,12 @@ typedef struct {
             AT(name, x[j])                                                                             \
             r[j] = NAN_OR(d.part);                                                                     \
         }                                                                                              \
-        return where(from.part##_at < name##_##part##_reach, from.part, vector_at(r));                                  \
+        const integers served = from.part##_at < name##_##part##_reach;                                \
+        return where(served, from.part, vector_at(r));                                                 \
     }
 
 /* One operation as a loop over vectors, x from `at`, its statements over d.f and d.df, which they ASK for. */
-#define FLOAT_LOOP(name, operation, params, at, ...)                                                      \
+#define FLOAT_LOOP(name, operation, params, at, ...)                                                   \
     static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
                                    void *const *out)                                                   \
     {                                                                                                  \
@@ -150,18 +151,18 @@ typedef struct {
             d.f_at[j] = d.df_at[j] = NAN;
 #define USUAL3 USUAL1
 #define ASK(name, part)                                                                                \
-    if (!all_below(d.part##_at, name##_##part##_reach))                                                        \
+    if (!all_below(d.part##_at, name##_##part##_reach))                                                \
         d.part = name##_mended_##part(x, d, p, each, i);
 #define FLOAT_LOOPS(name, params)                                                                      \
     MENDED(name, params, f)                                                                            \
     MENDED(name, params, df)                                                                           \
-    FLOAT_LOOP(name, forward, params, a, ASK(name, f) put(o + i, d.f);)                                   \
-    FLOAT_LOOP(name, grad, params, a, ASK(name, df) put(o + i, d.df);)                                    \
-    FLOAT_LOOP(name, backward, params, b, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)             \
-    FLOAT_LOOP(name, value_and_grad, params, a, ASK(name, f) ASK(name, df)                                \
+    FLOAT_LOOP(name, forward, params, a, ASK(name, f) put(o + i, d.f);)                                \
+    FLOAT_LOOP(name, grad, params, a, ASK(name, df) put(o + i, d.df);)                                 \
+    FLOAT_LOOP(name, backward, params, b, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)          \
+    FLOAT_LOOP(name, value_and_grad, params, a, ASK(name, f) ASK(name, df)                             \
             put(o + i, d.f); put(o1 + i, d.df);)                                                       \
-    FLOAT_LOOP(name, gate, params, b, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                   \
-    FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                                 \
+    FLOAT_LOOP(name, gate, params, b, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                \
+    FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                              \
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
 #define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
@@ -180,14 +181,14 @@ typedef struct {
     PARAM_GRAD(name, params, )                                                                         \
     FLOAT_LOOPS(name, params)
 
-/* The same with df/dparameters in float lanes: those of a block from the body where its d.df are not all served. */
+/* The same with df/dparameters in float lanes. */
 #define ROW_FLOATS_LEARNT(name, params, cost, ...)                                                     \
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params, _body)                                                                    \
     FLOAT_LOOPS(name, params)                                                                          \
-    static __attribute__((noinline)) void name##_mended_dp(vector x, floats from, const double *const *p, \
-                                                           int each, size_t i, void *const *out)       \
+    static __attribute__((noinline)) void name##_mended_dp(                                            \
+        const vector x, const floats from, const double *const *p, int each, size_t i, void *const *out) \
     {                                                                                                  \
         real r[params][VECTOR];                                                                        \
         IVDEP for (int j = 0; j < VECTOR; j++)                                                         \

@@ -70,7 +70,7 @@ FLOATS(snake, 60, 60) /* a = 1 */
     const vector low = vector_fma(t, vector_of(0x1.73dcb4p-44f), b - (hi - y)), square = hi * hi;
     const vector half = square + rest_of_sin_squared(hi, low, square), g = 2 * half;
     return (floats){
-        .f = s + ((v - (s - x)) + rest),
+        .f = with_sign_of(s + ((v - (s - x)) + rest), x), /* of -0 */
         .df = where(-((integers)r & 1), 2 - g, g),
         .f_at = vector_size(x),
         .df_at = vector_size(x),

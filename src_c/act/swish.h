@@ -23,7 +23,13 @@ ACTIVATION(swish)
 FLOATS(swish, 17.7f, 15.7f) /* beta = 1 */
 {
     const floats d = silu_floats(x);
-    return (floats){.f = d.f, .df = d.df, .f_at = d.f_at, .df_at = d.df_at, .dp = {square_times_sigmoid_grad(x)}};
+    return (floats){
+        .f = d.f,
+        .df = d.df,
+        .f_at = d.f_at,
+        .df_at = d.df_at,
+        .dp = {square_times_sigmoid_grad(x)},
+    };
 }
 #endif
 #endif

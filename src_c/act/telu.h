@@ -32,8 +32,9 @@ ACTIVATION(telu)
 #include "../tables/telu_grad.h"
 FLOATS(telu, 15.9f, 7.5f)
 {
+    const vector f = on_pieces_times_finely(&telu_pieces, 6, vector_at_most(x, vector_of(3)), x);
     return (floats){
-        .f = on_pieces_times_finely(&telu_pieces, 6, vector_at_most(x, vector_of(3)), x),
+        .f = with_sign_of(f, x), /* of -0 */
         .df = on_pieces_with_root(&telu_grad_pieces, 7, vector_at_most(x, vector_of(3.2f))),
         .f_at = -x,
         .df_at = -x,
