@@ -213,7 +213,9 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
     """a*gate(b) of the halves of x along an axis, or the derivative; arrays in C order."""
     cdef char *args[5]
     cdef Py_ssize_t steps[5]
+    cdef Py_ssize_t between[5]
     cdef cact_type types[5]
+    cdef cact_op op = CACT_GATE if ins == 1 else CACT_GATE_BACKWARD
     cdef cnp.npy_intp whole[NDIM]
     cdef cnp.npy_intp halved[NDIM]
     cdef int i, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind), operands = 5 if ins == 2 else 3
@@ -224,7 +226,7 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
     axis = axis + ndim if axis < 0 else axis
     if not cnp.PyArray_IS_C_CONTIGUOUS(x) or not 0 <= axis < ndim or cnp.PyArray_DIM(x, <int>axis) % 2:
         return None
-    cdef Py_ssize_t half = 1, rest = cnp.PyArray_SIZE(x), step = cnp.PyArray_ITEMSIZE(x)
+    cdef Py_ssize_t half = 1, size = cnp.PyArray_SIZE(x), count, step = cnp.PyArray_ITEMSIZE(x)
     for i in range(ndim):
         whole[i] = halved[i] = cnp.PyArray_DIM(x, i)
     halved[axis] //= 2
@@ -256,23 +258,15 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
             return None
         args[0], types[0], steps[0] = <char *>cnp.PyArray_DATA(a), <cact_type>i, cnp.PyArray_ITEMSIZE(a)
         args[4] = args[3] + half * steps[3]
-    if rest < ALONE:
-        each_half(kernel, operands, half, rest, args, steps, types)
+    for i in range(operands):  # what is cut in halves is twice as far apart
+        between[i] = half * steps[i] * (1 if (i == 2 if operands == 3 else i == 0) else 2)
+    count = size // (2 * half) if half else 0
+    if size < ALONE:
+        cact_run_stretches(kernel, op, count, half, args, between, steps, types)
     else:
         with nogil:
-            each_half(kernel, operands, half, rest, args, steps, types)
+            cact_run_stretches(kernel, op, count, half, args, between, steps, types)
     return y
-
-
-cdef void each_half(int kernel, int operands, Py_ssize_t half, Py_ssize_t rest, char **args, Py_ssize_t *steps,
-                    cact_type *types) noexcept nogil:
-    """The kernel on each pair of contiguous halves; `rest`: elements of x yet to come."""
-    cdef int i
-    while rest > 0:
-        cact_run(kernel, CACT_GATE if operands == 3 else CACT_GATE_BACKWARD, half, args, steps, types)
-        for i in range(operands):  # what is cut in halves is twice as far apart
-            args[i] += half * steps[i] * (1 if (i == 2 if operands == 3 else i == 0) else 2)
-        rest -= 2 * half
 
 
 cdef object total_of(cnp.ndarray a):

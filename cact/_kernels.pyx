@@ -47,6 +47,7 @@ cdef extern from "cact.h" nogil:
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
+    void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
 
 cdef extern from *:

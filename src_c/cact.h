@@ -70,6 +70,11 @@ int cact_outputs(int i, cact_op op);
 void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type);
 
+/* The same on `count` stretches of n elements each, for a function without parameters and outputs that are no inputs.
+ * steps: between stretches; inner: between the elements of one. */
+void cact_run_stretches(int i, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,
+                        const ptrdiff_t *inner, const cact_type *type);
+
 /* The same for rows: `rows` rows of n elements; out 0 on success, -1 without memory.
  * steps: between rows; inner: between the elements of a row. */
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,

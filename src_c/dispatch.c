@@ -284,12 +284,16 @@ static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_
 #define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
 #define LIGHT_GRAIN (1 << 18)
 
+/* From where it pays that no store is split between two cache lines */
+#define LINE 64            /* bytes */
+#define ALIGN_FROM 16384   /* bytes */
+
 typedef struct {
     cact_loop *loop;
     char *const *in, *const *out;
     const double *const *p;
     int ins, outs;
-    size_t size;
+    size_t size, first; /* of an element; where to begin */
 } direct_work;
 
 static void direct_piece(void *context, size_t begin, size_t end)
@@ -298,10 +302,28 @@ static void direct_piece(void *context, size_t begin, size_t end)
     const void *in[CACT_MAX_INPUTS] = {0};
     void *out[CACT_MAX_PARAMS] = {0};
     for (int k = 0; k < w->ins; k++)
-        in[k] = w->in[k] + begin * w->size;
+        in[k] = w->in[k] + (w->first + begin) * w->size;
     for (int k = 0; k < w->outs; k++)
-        out[k] = w->out[k] + begin * w->size;
+        out[k] = w->out[k] + (w->first + begin) * w->size;
     w->loop(end - begin, in, w->p, 0, out);
+}
+
+static int in_place(const direct_work *w)
+{
+    int found = 0;
+    for (int j = 0; j < w->ins; j++)
+        for (int k = 0; k < w->outs; k++)
+            found |= w->in[j] == w->out[k];
+    return found;
+}
+
+static void in_pieces(int heavy, size_t n, size_t size, size_t row, cact_piece *piece, void *work)
+{
+    const size_t grain = heavy ? HEAVY_GRAIN : LIGHT_GRAIN;
+    if (heavy ? n * row >= HEAVY_FROM : n * row * size >= LIGHT_FROM)
+        cact_parallel(n, (grain + row - 1) / row, piece, work);
+    else if (n)
+        piece(work, 0, n);
 }
 
 /* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
@@ -416,6 +438,65 @@ static void run_half(int index, cact_op op, size_t n, char *const *args, const p
     }
 }
 
+typedef struct {
+    cact_loop *loop;
+    char *const *args;
+    const ptrdiff_t *steps;
+    const cact_type *type;
+    int ins, params, outs, each, dtype;
+} staged_work;
+
+static void run_staged(const staged_work *w, size_t done, size_t n)
+{
+    const int first_out = w->ins + w->params;
+    const cact_type own = w->dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
+    const ptrdiff_t size = (ptrdiff_t)sizes[own];
+    block b;
+    prepare(&b, w->outs);
+    for (; done < n; done += CHUNK) {
+        b.n = n - done < CHUNK ? n - done : CHUNK;
+        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
+        stage_parameters(&b, w->params, w->each, w->args + w->ins, w->steps + w->ins, done);
+        const int whole = b.n == b.padded; /* then an operand that is as the kernel wants it stays where it is */
+        for (int k = 0; k < w->ins; k++) {
+            const char *const from = w->args[k] + (ptrdiff_t)done * w->steps[k];
+            if (whole && w->type[k] == own && w->steps[k] == size)
+                b.in[k] = from;
+            else
+                stage_input(&b, k, w->type[k], w->dtype, from, w->steps[k]);
+        }
+        for (int k = 0; k < w->outs; k++)
+            b.out[k] = whole && w->steps[first_out + k] == size ? w->args[first_out + k] + (ptrdiff_t)done * size
+                                                                : (char *)b.output[k];
+        w->loop(b.padded, b.in, b.p, w->each, b.out);
+        for (int k = 0; k < w->outs; k++)
+            if (b.out[k] == b.output[k]) {
+                const ptrdiff_t step = w->steps[first_out + k];
+                store(own, b.n, b.output[k], w->args[first_out + k] + (ptrdiff_t)done * step, step);
+            }
+    }
+}
+
+/* All elements of contiguous operands: whole blocks where they lie, from the first output's next cache line on
+ * if they are many.  What is left at the ends is a block that overlaps them, or is staged where it must not. */
+static void run_direct(const staged_work *s, direct_work *w, int heavy, size_t n)
+{
+    const size_t first = n * w->size < ALIGN_FROM ? 0 : -(uintptr_t)w->out[0] % LINE / w->size;
+    const size_t last = n - (n - first) % CACT_LANES;
+    const int overlap = n >= CACT_LANES && !in_place(w);
+    if (first && overlap)
+        direct_piece(w, 0, CACT_LANES);
+    else if (first)
+        run_staged(s, 0, first);
+    w->first = first;
+    in_pieces(heavy, last - first, w->size, 1, direct_piece, w);
+    w->first = 0;
+    if (last < n && overlap)
+        direct_piece(w, n - CACT_LANES, n);
+    else if (last < n)
+        run_staged(s, last, n);
+}
+
 void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type)
 {
@@ -426,7 +507,6 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     const ptrdiff_t size = (ptrdiff_t)sizes[own];
     cact_loop *const loop = active()->table[dtype][index].loop[op];
     int each = 0, direct = 1;
-    size_t done = 0;
 
     if (n == 0)
         return;
@@ -435,52 +515,69 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
             direct &= type[k] == own && steps[k] == size;
         else
             each |= steps[k] != 0 && n > 1;
+    const staged_work s = {loop, args, steps, type, ins, params, outs, each, dtype};
     FLAGS_SAVE;
-    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT) {
+    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT)
         run_half(index, op, n, args, steps, type, each);
+    else if (direct && !each) {
+        const double *p[CACT_MAX_PARAMS] = {0};
+        for (int k = 0; k < params; k++)
+            p[k] = (const double *)args[ins + k];
+        direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size, 0};
+        run_direct(&s, &w, INVENTORY[index].cost == CACT_HEAVY, n);
+    } else
+        run_staged(&s, 0, n);
+    FLAGS_RESTORE;
+}
+
+/* ------------------------------------------------------------------ elementwise, on many short stretches */
+typedef struct {
+    const direct_work *first;
+    const ptrdiff_t *steps; /* from one stretch to the next */
+    size_t n;
+} stretches_work;
+
+static void stretches_piece(void *context, size_t begin, size_t end)
+{
+    const stretches_work *s = context;
+    const int ins = s->first->ins, outs = s->first->outs;
+    const size_t n = s->n, whole = n - n % CACT_LANES;
+    for (size_t r = begin; r < end; r++) {
+        char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        for (int k = 0; k < ins + outs; k++)
+            args[k] = s->first->in[k] + (ptrdiff_t)r * s->steps[k];
+        direct_work w = *s->first;
+        w.in = args, w.out = args + ins;
+        direct_piece(&w, 0, whole);
+        if (whole < n)
+            direct_piece(&w, n - CACT_LANES, n);
+    }
+}
+
+void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,
+                        const ptrdiff_t *inner, const cact_type *type)
+{
+    const int ins = cact_inputs(index, op), outs = cact_outputs(index, op);
+    const int dtype = type[ins] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
+    const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
+    const size_t size = sizes[own];
+    const direct_work w = {active()->table[dtype][index].loop[op], args, args + ins, NULL, ins, outs, size, 0};
+    int direct = count > 1 && n >= CACT_LANES && n < HEAVY_FROM && !in_place(&w);
+    for (int k = 0; k < ins + outs; k++)
+        direct &= type[k] == own && inner[k] == (ptrdiff_t)size;
+    if (direct) {
+        stretches_work s = {&w, steps, n};
+        FLAGS_SAVE;
+        in_pieces(INVENTORY[index].cost == CACT_HEAVY, count, size, n, stretches_piece, &s);
         FLAGS_RESTORE;
         return;
     }
-    if (direct && !each) {
-        const double *p[CACT_MAX_PARAMS] = {0};
-        done = n - n % CACT_LANES;
-        for (int k = 0; k < params; k++)
-            p[k] = (const double *)args[ins + k];
-        direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size};
-        if (INVENTORY[index].cost == CACT_HEAVY ? done >= HEAVY_FROM : done * (size_t)size >= LIGHT_FROM)
-            cact_parallel(done, INVENTORY[index].cost == CACT_HEAVY ? HEAVY_GRAIN : LIGHT_GRAIN, direct_piece, &w);
-        else if (done)
-            direct_piece(&w, 0, done);
-        if (done == n) {
-            FLAGS_RESTORE;
-            return;
-        }
+    for (size_t r = 0; r < count; r++) {
+        char *at[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        for (int k = 0; k < ins + outs; k++)
+            at[k] = args[k] + (ptrdiff_t)r * steps[k];
+        cact_run(index, op, n, at, inner, type);
     }
-    block b;
-    prepare(&b, outs);
-    for (; done < n; done += CHUNK) {
-        b.n = n - done < CHUNK ? n - done : CHUNK;
-        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
-        stage_parameters(&b, params, each, args + ins, steps + ins, done);
-        const int whole = b.n == b.padded; /* then an operand that is as the kernel wants it stays where it is */
-        for (int k = 0; k < ins; k++) {
-            const char *const from = args[k] + (ptrdiff_t)done * steps[k];
-            if (whole && type[k] == own && steps[k] == size)
-                b.in[k] = from;
-            else
-                stage_input(&b, k, type[k], dtype, from, steps[k]);
-        }
-        for (int k = 0; k < outs; k++)
-            b.out[k] = whole && steps[first_out + k] == size ? args[first_out + k] + (ptrdiff_t)done * size
-                                                             : (char *)b.output[k];
-        loop(b.padded, b.in, b.p, each, b.out);
-        for (int k = 0; k < outs; k++)
-            if (b.out[k] == b.output[k]) {
-                const ptrdiff_t step = steps[first_out + k];
-                store(own, b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
-            }
-    }
-    FLAGS_RESTORE;
 }
 
 /* ------------------------------------------------------------------ rows */
