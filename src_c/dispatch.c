@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cact.h"
+#include "flags.h"
+#include "operands.h"
 #include "threads.h"
 
 /* ------------------------------------------------------------------ instruction sets */
@@ -116,6 +118,7 @@ int cact_count(void)
 const char *cact_name(int i) { return INVENTORY[i].name; }
 int cact_params(int i) { return INVENTORY[i].params; }
 int cact_rows(int i) { return INVENTORY[i].rows; }
+int cact_heavy(int i) { return INVENTORY[i].cost == CACT_HEAVY; }
 
 int cact_has(int i, cact_op op)
 {
@@ -137,152 +140,10 @@ int cact_outputs(int i, cact_op op)
                                                                  : 1;
 }
 
-/* ------------------------------------------------------------------ floating-point flags */
-/* The kernels raise inexact, underflow and, on clamped lanes, others; none of it is the
- * caller's.  Only the status bits are put back, the control bits are as they were. */
-#if defined(__x86_64__)
-#define FLAGS_SAVE unsigned flags = __builtin_ia32_stmxcsr()
-#define FLAGS_RESTORE __builtin_ia32_ldmxcsr(flags)
-#elif defined(__aarch64__)
-#define FLAGS_SAVE     \
-    uint64_t flags;    \
-    __asm__ volatile("mrs %0, fpsr" : "=r"(flags))
-#define FLAGS_RESTORE __asm__ volatile("msr fpsr, %0" : : "r"(flags))
-#endif
-
-/* ------------------------------------------------------------------ operands in memory */
-static const size_t sizes[CACT_TYPES] = {4, 8, 2, 2, 1, 1, 1, 2, 2, 4, 4, 8, 8};
-
-static float half_to_float(uint16_t h)
-{
-    uint32_t bits = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
-    float f;
-    if ((h & 0x7c00) == 0x7c00)
-        bits |= 0x7f800000; /* inf, NaN */
-    memcpy(&f, &bits, 4);
-    if ((h & 0x7c00) != 0x7c00)
-        f *= 0x1p112f; /* exact; subnormals become normal */
-    memcpy(&bits, &f, 4);
-    bits |= sign;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-static uint16_t float_to_half(float f) /* to nearest, ties to even */
-{
-    uint32_t bits, sign;
-    memcpy(&bits, &f, 4);
-    sign = bits >> 16 & 0x8000;
-    bits &= 0x7fffffff;
-    if (bits > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00 | (bits >> 13 & 0x3ff));
-    if (bits >= 0x477ff000) /* 65520 and more round to infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (bits < 0x38800000) { /* below 2^-14: the spacing is 2^-24; let an addition round */
-        float magnitude;
-        memcpy(&magnitude, &bits, 4);
-        magnitude += 0.5f; /* the last bit of 0.5 + m is 2^-24 */
-        memcpy(&bits, &magnitude, 4);
-        return (uint16_t)(sign | (bits - 0x3f000000));
-    }
-    bits += 0xfff + (bits >> 13 & 1);
-    return (uint16_t)(sign | ((bits - 0x38000000) >> 13));
-}
-
-static float bfloat_to_float(uint16_t b)
-{
-    const uint32_t bits = (uint32_t)b << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-static uint16_t float_to_bfloat(float f) /* to nearest, ties to even */
-{
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/* Rounded to odd: rounding once more, to a half type, is then as from the double itself. */
-static float double_to_odd(double d)
-{
-    float f = (float)d;
-    if ((double)f != d && d == d) {
-        uint32_t bits;
-        memcpy(&bits, &f, 4);
-        bits -= __builtin_fabs((double)f) > __builtin_fabs(d);
-        bits |= 1;
-        memcpy(&f, &bits, 4);
-    }
-    return f;
-}
-
-#define GATHER(type, to, value)                                       \
-    for (size_t i = 0; i < n; i++) {                                  \
-        type v;                                                       \
-        memcpy(&v, from + (ptrdiff_t)i * step, sizeof v);             \
-        ((to *)into)[i] = (to)(value);                                \
-    }                                                                 \
-    break
-
-/* n elements of a type, `step` bytes apart, as contiguous floats (float and half types) or doubles. */
-static void load(cact_type type, int dtype, size_t n, const char *from, ptrdiff_t step, void *into)
-{
-    if (dtype == CACT_F32)
-        switch (type) {
-        case CACT_FLOAT: GATHER(float, float, v);
-        case CACT_HALF: GATHER(uint16_t, float, half_to_float(v));
-        case CACT_BFLOAT: GATHER(uint16_t, float, bfloat_to_float(v));
-        default: break;
-        }
-    else
-        switch (type) {
-        case CACT_DOUBLE: GATHER(double, double, v);
-        case CACT_HALF: GATHER(uint16_t, double, half_to_float(v));
-        case CACT_BFLOAT: GATHER(uint16_t, double, bfloat_to_float(v));
-        case CACT_BOOL: GATHER(uint8_t, double, v != 0);
-        case CACT_INT8: GATHER(int8_t, double, v);
-        case CACT_UINT8: GATHER(uint8_t, double, v);
-        case CACT_INT16: GATHER(int16_t, double, v);
-        case CACT_UINT16: GATHER(uint16_t, double, v);
-        case CACT_INT32: GATHER(int32_t, double, v);
-        case CACT_UINT32: GATHER(uint32_t, double, v);
-        case CACT_INT64: GATHER(int64_t, double, v);
-        case CACT_UINT64: GATHER(uint64_t, double, v);
-        default: break;
-        }
-}
-
-#define SCATTER(from_type, type, value)                               \
-    for (size_t i = 0; i < n; i++) {                                  \
-        type v = (value(((const from_type *)from)[i]));               \
-        memcpy(to + (ptrdiff_t)i * step, &v, sizeof v);               \
-    }                                                                 \
-    break
-
-static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_t step)
-{
-    switch (type) {
-    case CACT_FLOAT: SCATTER(float, float, );
-    case CACT_DOUBLE: SCATTER(double, double, );
-    case CACT_HALF: SCATTER(float, uint16_t, float_to_half);
-    case CACT_BFLOAT: SCATTER(float, uint16_t, float_to_bfloat);
-    default: break;
-    }
-}
-
 /* ------------------------------------------------------------------ elementwise */
 #define CHUNK 256 /* elements per staged block: all of it stays in the first-level cache */
 
-/* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
-#define HEAVY_FROM 32768     /* elements: 20 us of work and more */
-#define HEAVY_GRAIN 8192     /* elements */
 #define ROWS_FROM {32768, 65536} /* elements, forward and backward */
-#define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
-#define LIGHT_GRAIN (1 << 18)
 
 /* From where it pays that no store is split between two cache lines */
 #define LINE 64            /* bytes */
@@ -315,15 +176,6 @@ static int in_place(const direct_work *w)
         for (int k = 0; k < w->outs; k++)
             found |= w->in[j] == w->out[k];
     return found;
-}
-
-static void in_pieces(int heavy, size_t n, size_t size, size_t row, cact_piece *piece, void *work)
-{
-    const size_t grain = heavy ? HEAVY_GRAIN : LIGHT_GRAIN;
-    if (heavy ? n * row >= HEAVY_FROM : n * row * size >= LIGHT_FROM)
-        cact_parallel(n, (grain + row - 1) / row, piece, work);
-    else if (n)
-        piece(work, 0, n);
 }
 
 /* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
@@ -489,7 +341,7 @@ static void run_direct(const staged_work *s, direct_work *w, int heavy, size_t n
     else if (first)
         run_staged(s, 0, first);
     w->first = first;
-    in_pieces(heavy, last - first, w->size, 1, direct_piece, w);
+    cact_in_pieces(heavy, last - first, w->size, 1, direct_piece, w);
     w->first = 0;
     if (last < n && overlap)
         direct_piece(w, n - CACT_LANES, n);
@@ -524,7 +376,7 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
         for (int k = 0; k < params; k++)
             p[k] = (const double *)args[ins + k];
         direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size, 0};
-        run_direct(&s, &w, INVENTORY[index].cost == CACT_HEAVY, n);
+        run_direct(&s, &w, cact_heavy(index), n);
     } else
         run_staged(&s, 0, n);
     FLAGS_RESTORE;
@@ -568,7 +420,7 @@ void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *con
     if (direct) {
         stretches_work s = {&w, steps, n};
         FLAGS_SAVE;
-        in_pieces(INVENTORY[index].cost == CACT_HEAVY, count, size, n, stretches_piece, &s);
+        cact_in_pieces(cact_heavy(index), count, size, n, stretches_piece, &s);
         FLAGS_RESTORE;
         return;
     }
@@ -641,24 +493,4 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     FLAGS_RESTORE;
     free(staged);
     return 0;
-}
-
-/* ------------------------------------------------------------------ a sum */
-#define AT(i) (type == CACT_FLOAT ? (double)((const float *)from)[i] : ((const double *)from)[i])
-
-void cact_sum(cact_type type, size_t n, const void *from, void *into)
-{
-    double lane[8] = {0}, total = 0;
-    const size_t whole = n - n % 8;
-    FLAGS_SAVE;
-    for (size_t i = 0; i < whole; i++)
-        lane[i % 8] = i < 8 ? AT(i) : lane[i % 8] + AT(i);
-    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-    for (size_t i = whole; i < n; i++)
-        total += AT(i);
-    if (type == CACT_FLOAT)
-        *(float *)into = (float)total;
-    else
-        *(double *)into = total;
-    FLAGS_RESTORE;
 }
