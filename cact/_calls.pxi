@@ -1,8 +1,6 @@
 # Included by _kernels.pyx: calls of activations on NumPy's own arrays, straight to the kernels.
 
 cdef object _generic = numpy.generic, _asarray = numpy.asarray
-cdef object _add_all = numpy.add.reduce, _errstate = numpy.errstate, _double = numpy.float64
-cdef int _identity = _index["identity"]
 cdef bint _enabled = True
 
 cdef enum:
@@ -213,7 +211,9 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
     """a*gate(b) of the halves of x along an axis, or the derivative; arrays in C order."""
     cdef char *args[5]
     cdef Py_ssize_t steps[5]
+    cdef Py_ssize_t between[5]
     cdef cact_type types[5]
+    cdef cact_op op = CACT_GATE if ins == 1 else CACT_GATE_BACKWARD
     cdef cnp.npy_intp whole[NDIM]
     cdef cnp.npy_intp halved[NDIM]
     cdef int i, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind), operands = 5 if ins == 2 else 3
@@ -224,7 +224,7 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
     axis = axis + ndim if axis < 0 else axis
     if not cnp.PyArray_IS_C_CONTIGUOUS(x) or not 0 <= axis < ndim or cnp.PyArray_DIM(x, <int>axis) % 2:
         return None
-    cdef Py_ssize_t half = 1, rest = cnp.PyArray_SIZE(x), step = cnp.PyArray_ITEMSIZE(x)
+    cdef Py_ssize_t half = 1, size = cnp.PyArray_SIZE(x), count, step = cnp.PyArray_ITEMSIZE(x)
     for i in range(ndim):
         whole[i] = halved[i] = cnp.PyArray_DIM(x, i)
     halved[axis] //= 2
@@ -256,33 +256,40 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
             return None
         args[0], types[0], steps[0] = <char *>cnp.PyArray_DATA(a), <cact_type>i, cnp.PyArray_ITEMSIZE(a)
         args[4] = args[3] + half * steps[3]
-    if rest < ALONE:
-        each_half(kernel, operands, half, rest, args, steps, types)
+    for i in range(operands):  # what is cut in halves is twice as far apart
+        between[i] = half * steps[i] * (1 if (i == 2 if operands == 3 else i == 0) else 2)
+    count = size // (2 * half) if half else 0
+    if size < ALONE:
+        cact_run_stretches(kernel, op, count, half, args, between, steps, types)
     else:
         with nogil:
-            each_half(kernel, operands, half, rest, args, steps, types)
+            cact_run_stretches(kernel, op, count, half, args, between, steps, types)
     return y
 
 
-cdef void each_half(int kernel, int operands, Py_ssize_t half, Py_ssize_t rest, char **args, Py_ssize_t *steps,
-                    cact_type *types) noexcept nogil:
-    """The kernel on each pair of contiguous halves; `rest`: elements of x yet to come."""
-    cdef int i
-    while rest > 0:
-        cact_run(kernel, CACT_GATE if operands == 3 else CACT_GATE_BACKWARD, half, args, steps, types)
-        for i in range(operands):  # what is cut in halves is twice as far apart
-            args[i] += half * steps[i] * (1 if (i == 2 if operands == 3 else i == 0) else 2)
-        rest -= 2 * half
-
-
-cdef object total_of(cnp.ndarray a):
-    """The sum of all elements, in float64 and rounded once to their type."""
-    cdef double total  # or a float, at its beginning
-    if cnp.PyArray_SIZE(a) <= CACT_SUM:
-        cact_sum(<cact_type>kind_of(a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a), &total)
-        return cnp.PyArray_ToScalar(&total, a)
-    with _errstate(all="ignore"):
-        return a.dtype.type(_add_all(a, None, _double))
+cdef object sums_of(int kernel, cnp.ndarray dy, cnp.ndarray x, double *params):
+    """The gradients of parameters, of contiguous arrays; None where they are not."""
+    cdef double sums[CACT_MAX_PARAMS]
+    cdef float single
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    cdef int failed, k, kind = kind_of(x)
+    if not same_shape(dy, x) or not (
+            (cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(dy))
+            or (cnp.PyArray_IS_F_CONTIGUOUS(x) and cnp.PyArray_IS_F_CONTIGUOUS(dy))):
+        return None
+    if n < ALONE:
+        failed = cact_param_sums(kernel, <cact_type>kind, n, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), params, sums)
+    else:
+        with nogil:
+            failed = cact_param_sums(kernel, <cact_type>kind, n, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), params,
+                                     sums)
+    if failed:
+        raise MemoryError
+    results = []
+    for k in range(cact_params(kernel)):
+        single = <float>sums[k]
+        results.append(cnp.PyArray_ToScalar(&single if kind == CACT_FLOAT else <void *>&sums[k], x))
+    return results
 
 
 # ---------------------------------------------------------------------- what stands beside the inputs
@@ -477,20 +484,12 @@ cdef class Caller:
         dy, x = args[0], args[1]
         if not 0 <= kind_of(x) <= CACT_DOUBLE or kind_of(dy) != kind_of(x) or cnp.PyArray_NDIM(x) == 0:
             return None
-        operands[0] = <PyObject *>x
-        parts = run(self._kernel, CACT_PARAM_GRAD, 1, operands, self._nparams, given.values, self._nparams, None)
-        if parts is None:
+        results = sums_of(self._kernel, dy, x, given.values)  # before `out`, which may be x or dy, is written
+        if results is None:
             return None
-        results = [None]
-        for part in (parts if self._nparams > 1 else (parts,)):  # before `out`, which may be x or dy, is written
-            operands[0], operands[1] = <PyObject *>dy, <PyObject *>part
-            if run(_identity, CACT_GATE, 2, operands, 0, NULL, 1, part) is None:  # the product
-                return None
-            results.append(total_of(part))
-        operands[1] = <PyObject *>x
-        results[0] = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1,
-                         <object>given.out)
-        return None if results[0] is None else tuple(results)
+        operands[0], operands[1] = <PyObject *>dy, <PyObject *>x
+        dx = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1, <object>given.out)
+        return None if dx is None else (dx, *results)
 
     def __call__(self, *args, **kwargs):
         return self._quick(CACT_FORWARD, "forward", 1, 1, args, kwargs)

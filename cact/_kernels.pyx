@@ -25,7 +25,7 @@ cnp.import_array()
 cnp.import_ufunc()
 
 cdef extern from "cact.h" nogil:
-    enum: CACT_MAX_PARAMS, CACT_SUM
+    enum: CACT_MAX_PARAMS
     ctypedef enum cact_op:
         CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD
         CACT_GRAD_FROM_OUTPUT, CACT_BACKWARD_FROM_OUTPUT, CACT_GATE, CACT_GATE_BACKWARD
@@ -43,10 +43,11 @@ cdef extern from "cact.h" nogil:
     int cact_has(int, cact_op)
     int cact_inputs(int, cact_op)
     int cact_outputs(int, cact_op)
-    void cact_sum(cact_type, size_t, const void *, void *)
+    int cact_param_sums(int, cact_type, size_t, const void *, const void *, const double *, double *)
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
+    void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
 
 cdef extern from *:

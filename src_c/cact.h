@@ -59,6 +59,7 @@ int cact_count(void);
 const char *cact_name(int i);
 int cact_params(int i);
 int cact_rows(int i);
+int cact_heavy(int i); /* CACT_HEAVY */
 int cact_has(int i, cact_op op);
 int cact_inputs(int i, cact_op op);  /* parameters not counted */
 int cact_outputs(int i, cact_op op);
@@ -70,15 +71,21 @@ int cact_outputs(int i, cact_op op);
 void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type);
 
+/* The same on `count` stretches of n elements each, for a function without parameters and outputs that are no inputs.
+ * steps: between stretches; inner: between the elements of one. */
+void cact_run_stretches(int i, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,
+                        const ptrdiff_t *inner, const cact_type *type);
+
 /* The same for rows: `rows` rows of n elements; out 0 on success, -1 without memory.
  * steps: between rows; inner: between the elements of a row. */
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type);
 
-/* The sum of n <= CACT_SUM contiguous floats or doubles, in double and in the order of NumPy's pairwise
- * summation, rounded to their type.  Raises no floating-point flag. */
-#define CACT_SUM 128
-void cact_sum(cact_type type, size_t n, const void *from, void *into);
+/* The sums over all i of dy df/dp_k, for each parameter, of contiguous floats or doubles: each product rounded to
+ * their type, added in double in the order of NumPy's pairwise summation.  0, or -1 without memory.  Raises no
+ * floating-point flag. */
+int cact_param_sums(int index, cact_type type, size_t n, const void *dy, const void *x, const double *params,
+                    double *sums);
 
 /* Threads for large arrays: how many may work, the caller included. */
 void cact_set_threads(int n);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cact.h"
+#include "flags.h"
+#include "operands.h"
 #include "threads.h"
 
 /* ------------------------------------------------------------------ instruction sets */
@@ -116,6 +118,7 @@ int cact_count(void)
 const char *cact_name(int i) { return INVENTORY[i].name; }
 int cact_params(int i) { return INVENTORY[i].params; }
 int cact_rows(int i) { return INVENTORY[i].rows; }
+int cact_heavy(int i) { return INVENTORY[i].cost == CACT_HEAVY; }
 
 int cact_has(int i, cact_op op)
 {
@@ -137,159 +140,21 @@ int cact_outputs(int i, cact_op op)
                                                                  : 1;
 }
 
-/* ------------------------------------------------------------------ floating-point flags */
-/* The kernels raise inexact, underflow and, on clamped lanes, others; none of it is the
- * caller's.  Only the status bits are put back, the control bits are as they were. */
-#if defined(__x86_64__)
-#define FLAGS_SAVE unsigned flags = __builtin_ia32_stmxcsr()
-#define FLAGS_RESTORE __builtin_ia32_ldmxcsr(flags)
-#elif defined(__aarch64__)
-#define FLAGS_SAVE     \
-    uint64_t flags;    \
-    __asm__ volatile("mrs %0, fpsr" : "=r"(flags))
-#define FLAGS_RESTORE __asm__ volatile("msr fpsr, %0" : : "r"(flags))
-#endif
-
-/* ------------------------------------------------------------------ operands in memory */
-static const size_t sizes[CACT_TYPES] = {4, 8, 2, 2, 1, 1, 1, 2, 2, 4, 4, 8, 8};
-
-static float half_to_float(uint16_t h)
-{
-    uint32_t bits = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
-    float f;
-    if ((h & 0x7c00) == 0x7c00)
-        bits |= 0x7f800000; /* inf, NaN */
-    memcpy(&f, &bits, 4);
-    if ((h & 0x7c00) != 0x7c00)
-        f *= 0x1p112f; /* exact; subnormals become normal */
-    memcpy(&bits, &f, 4);
-    bits |= sign;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-static uint16_t float_to_half(float f) /* to nearest, ties to even */
-{
-    uint32_t bits, sign;
-    memcpy(&bits, &f, 4);
-    sign = bits >> 16 & 0x8000;
-    bits &= 0x7fffffff;
-    if (bits > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00 | (bits >> 13 & 0x3ff));
-    if (bits >= 0x477ff000) /* 65520 and more round to infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (bits < 0x38800000) { /* below 2^-14: the spacing is 2^-24; let an addition round */
-        float magnitude;
-        memcpy(&magnitude, &bits, 4);
-        magnitude += 0.5f; /* the last bit of 0.5 + m is 2^-24 */
-        memcpy(&bits, &magnitude, 4);
-        return (uint16_t)(sign | (bits - 0x3f000000));
-    }
-    bits += 0xfff + (bits >> 13 & 1);
-    return (uint16_t)(sign | ((bits - 0x38000000) >> 13));
-}
-
-static float bfloat_to_float(uint16_t b)
-{
-    const uint32_t bits = (uint32_t)b << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-static uint16_t float_to_bfloat(float f) /* to nearest, ties to even */
-{
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/* Rounded to odd: rounding once more, to a half type, is then as from the double itself. */
-static float double_to_odd(double d)
-{
-    float f = (float)d;
-    if ((double)f != d && d == d) {
-        uint32_t bits;
-        memcpy(&bits, &f, 4);
-        bits -= __builtin_fabs((double)f) > __builtin_fabs(d);
-        bits |= 1;
-        memcpy(&f, &bits, 4);
-    }
-    return f;
-}
-
-#define GATHER(type, to, value)                                       \
-    for (size_t i = 0; i < n; i++) {                                  \
-        type v;                                                       \
-        memcpy(&v, from + (ptrdiff_t)i * step, sizeof v);             \
-        ((to *)into)[i] = (to)(value);                                \
-    }                                                                 \
-    break
-
-/* n elements of a type, `step` bytes apart, as contiguous floats (float and half types) or doubles. */
-static void load(cact_type type, int dtype, size_t n, const char *from, ptrdiff_t step, void *into)
-{
-    if (dtype == CACT_F32)
-        switch (type) {
-        case CACT_FLOAT: GATHER(float, float, v);
-        case CACT_HALF: GATHER(uint16_t, float, half_to_float(v));
-        case CACT_BFLOAT: GATHER(uint16_t, float, bfloat_to_float(v));
-        default: break;
-        }
-    else
-        switch (type) {
-        case CACT_DOUBLE: GATHER(double, double, v);
-        case CACT_HALF: GATHER(uint16_t, double, half_to_float(v));
-        case CACT_BFLOAT: GATHER(uint16_t, double, bfloat_to_float(v));
-        case CACT_BOOL: GATHER(uint8_t, double, v != 0);
-        case CACT_INT8: GATHER(int8_t, double, v);
-        case CACT_UINT8: GATHER(uint8_t, double, v);
-        case CACT_INT16: GATHER(int16_t, double, v);
-        case CACT_UINT16: GATHER(uint16_t, double, v);
-        case CACT_INT32: GATHER(int32_t, double, v);
-        case CACT_UINT32: GATHER(uint32_t, double, v);
-        case CACT_INT64: GATHER(int64_t, double, v);
-        case CACT_UINT64: GATHER(uint64_t, double, v);
-        default: break;
-        }
-}
-
-#define SCATTER(from_type, type, value)                               \
-    for (size_t i = 0; i < n; i++) {                                  \
-        type v = (value(((const from_type *)from)[i]));               \
-        memcpy(to + (ptrdiff_t)i * step, &v, sizeof v);               \
-    }                                                                 \
-    break
-
-static void store(cact_type type, size_t n, const void *from, char *to, ptrdiff_t step)
-{
-    switch (type) {
-    case CACT_FLOAT: SCATTER(float, float, );
-    case CACT_DOUBLE: SCATTER(double, double, );
-    case CACT_HALF: SCATTER(float, uint16_t, float_to_half);
-    case CACT_BFLOAT: SCATTER(float, uint16_t, float_to_bfloat);
-    default: break;
-    }
-}
-
 /* ------------------------------------------------------------------ elementwise */
 #define CHUNK 256 /* elements per staged block: all of it stays in the first-level cache */
 
-/* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
-#define HEAVY_FROM 32768     /* elements: 20 us of work and more */
-#define HEAVY_GRAIN 8192     /* elements */
 #define ROWS_FROM {32768, 65536} /* elements, forward and backward */
-#define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
-#define LIGHT_GRAIN (1 << 18)
+
+/* From where it pays that no store is split between two cache lines */
+#define LINE 64            /* bytes */
+#define ALIGN_FROM 16384   /* bytes */
 
 typedef struct {
     cact_loop *loop;
     char *const *in, *const *out;
     const double *const *p;
     int ins, outs;
-    size_t size;
+    size_t size, first; /* of an element; where to begin */
 } direct_work;
 
 static void direct_piece(void *context, size_t begin, size_t end)
@@ -298,10 +163,19 @@ static void direct_piece(void *context, size_t begin, size_t end)
     const void *in[CACT_MAX_INPUTS] = {0};
     void *out[CACT_MAX_PARAMS] = {0};
     for (int k = 0; k < w->ins; k++)
-        in[k] = w->in[k] + begin * w->size;
+        in[k] = w->in[k] + (w->first + begin) * w->size;
     for (int k = 0; k < w->outs; k++)
-        out[k] = w->out[k] + begin * w->size;
+        out[k] = w->out[k] + (w->first + begin) * w->size;
     w->loop(end - begin, in, w->p, 0, out);
+}
+
+static int in_place(const direct_work *w)
+{
+    int found = 0;
+    for (int j = 0; j < w->ins; j++)
+        for (int k = 0; k < w->outs; k++)
+            found |= w->in[j] == w->out[k];
+    return found;
 }
 
 /* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
@@ -416,6 +290,65 @@ static void run_half(int index, cact_op op, size_t n, char *const *args, const p
     }
 }
 
+typedef struct {
+    cact_loop *loop;
+    char *const *args;
+    const ptrdiff_t *steps;
+    const cact_type *type;
+    int ins, params, outs, each, dtype;
+} staged_work;
+
+static void run_staged(const staged_work *w, size_t done, size_t n)
+{
+    const int first_out = w->ins + w->params;
+    const cact_type own = w->dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
+    const ptrdiff_t size = (ptrdiff_t)sizes[own];
+    block b;
+    prepare(&b, w->outs);
+    for (; done < n; done += CHUNK) {
+        b.n = n - done < CHUNK ? n - done : CHUNK;
+        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
+        stage_parameters(&b, w->params, w->each, w->args + w->ins, w->steps + w->ins, done);
+        const int whole = b.n == b.padded; /* then an operand that is as the kernel wants it stays where it is */
+        for (int k = 0; k < w->ins; k++) {
+            const char *const from = w->args[k] + (ptrdiff_t)done * w->steps[k];
+            if (whole && w->type[k] == own && w->steps[k] == size)
+                b.in[k] = from;
+            else
+                stage_input(&b, k, w->type[k], w->dtype, from, w->steps[k]);
+        }
+        for (int k = 0; k < w->outs; k++)
+            b.out[k] = whole && w->steps[first_out + k] == size ? w->args[first_out + k] + (ptrdiff_t)done * size
+                                                                : (char *)b.output[k];
+        w->loop(b.padded, b.in, b.p, w->each, b.out);
+        for (int k = 0; k < w->outs; k++)
+            if (b.out[k] == b.output[k]) {
+                const ptrdiff_t step = w->steps[first_out + k];
+                store(own, b.n, b.output[k], w->args[first_out + k] + (ptrdiff_t)done * step, step);
+            }
+    }
+}
+
+/* All elements of contiguous operands: whole blocks where they lie, from the first output's next cache line on
+ * if they are many.  What is left at the ends is a block that overlaps them, or is staged where it must not. */
+static void run_direct(const staged_work *s, direct_work *w, int heavy, size_t n)
+{
+    const size_t first = n * w->size < ALIGN_FROM ? 0 : -(uintptr_t)w->out[0] % LINE / w->size;
+    const size_t last = n - (n - first) % CACT_LANES;
+    const int overlap = n >= CACT_LANES && !in_place(w);
+    if (first && overlap)
+        direct_piece(w, 0, CACT_LANES);
+    else if (first)
+        run_staged(s, 0, first);
+    w->first = first;
+    cact_in_pieces(heavy, last - first, w->size, 1, direct_piece, w);
+    w->first = 0;
+    if (last < n && overlap)
+        direct_piece(w, n - CACT_LANES, n);
+    else if (last < n)
+        run_staged(s, last, n);
+}
+
 void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type)
 {
@@ -426,7 +359,6 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     const ptrdiff_t size = (ptrdiff_t)sizes[own];
     cact_loop *const loop = active()->table[dtype][index].loop[op];
     int each = 0, direct = 1;
-    size_t done = 0;
 
     if (n == 0)
         return;
@@ -435,52 +367,69 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
             direct &= type[k] == own && steps[k] == size;
         else
             each |= steps[k] != 0 && n > 1;
+    const staged_work s = {loop, args, steps, type, ins, params, outs, each, dtype};
     FLAGS_SAVE;
-    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT) {
+    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT)
         run_half(index, op, n, args, steps, type, each);
+    else if (direct && !each) {
+        const double *p[CACT_MAX_PARAMS] = {0};
+        for (int k = 0; k < params; k++)
+            p[k] = (const double *)args[ins + k];
+        direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size, 0};
+        run_direct(&s, &w, cact_heavy(index), n);
+    } else
+        run_staged(&s, 0, n);
+    FLAGS_RESTORE;
+}
+
+/* ------------------------------------------------------------------ elementwise, on many short stretches */
+typedef struct {
+    const direct_work *first;
+    const ptrdiff_t *steps; /* from one stretch to the next */
+    size_t n;
+} stretches_work;
+
+static void stretches_piece(void *context, size_t begin, size_t end)
+{
+    const stretches_work *s = context;
+    const int ins = s->first->ins, outs = s->first->outs;
+    const size_t n = s->n, whole = n - n % CACT_LANES;
+    for (size_t r = begin; r < end; r++) {
+        char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        for (int k = 0; k < ins + outs; k++)
+            args[k] = s->first->in[k] + (ptrdiff_t)r * s->steps[k];
+        direct_work w = *s->first;
+        w.in = args, w.out = args + ins;
+        direct_piece(&w, 0, whole);
+        if (whole < n)
+            direct_piece(&w, n - CACT_LANES, n);
+    }
+}
+
+void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,
+                        const ptrdiff_t *inner, const cact_type *type)
+{
+    const int ins = cact_inputs(index, op), outs = cact_outputs(index, op);
+    const int dtype = type[ins] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
+    const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
+    const size_t size = sizes[own];
+    const direct_work w = {active()->table[dtype][index].loop[op], args, args + ins, NULL, ins, outs, size, 0};
+    int direct = count > 1 && n >= CACT_LANES && n < HEAVY_FROM && !in_place(&w);
+    for (int k = 0; k < ins + outs; k++)
+        direct &= type[k] == own && inner[k] == (ptrdiff_t)size;
+    if (direct) {
+        stretches_work s = {&w, steps, n};
+        FLAGS_SAVE;
+        cact_in_pieces(cact_heavy(index), count, size, n, stretches_piece, &s);
         FLAGS_RESTORE;
         return;
     }
-    if (direct && !each) {
-        const double *p[CACT_MAX_PARAMS] = {0};
-        done = n - n % CACT_LANES;
-        for (int k = 0; k < params; k++)
-            p[k] = (const double *)args[ins + k];
-        direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size};
-        if (INVENTORY[index].cost == CACT_HEAVY ? done >= HEAVY_FROM : done * (size_t)size >= LIGHT_FROM)
-            cact_parallel(done, INVENTORY[index].cost == CACT_HEAVY ? HEAVY_GRAIN : LIGHT_GRAIN, direct_piece, &w);
-        else if (done)
-            direct_piece(&w, 0, done);
-        if (done == n) {
-            FLAGS_RESTORE;
-            return;
-        }
+    for (size_t r = 0; r < count; r++) {
+        char *at[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        for (int k = 0; k < ins + outs; k++)
+            at[k] = args[k] + (ptrdiff_t)r * steps[k];
+        cact_run(index, op, n, at, inner, type);
     }
-    block b;
-    prepare(&b, outs);
-    for (; done < n; done += CHUNK) {
-        b.n = n - done < CHUNK ? n - done : CHUNK;
-        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
-        stage_parameters(&b, params, each, args + ins, steps + ins, done);
-        const int whole = b.n == b.padded; /* then an operand that is as the kernel wants it stays where it is */
-        for (int k = 0; k < ins; k++) {
-            const char *const from = args[k] + (ptrdiff_t)done * steps[k];
-            if (whole && type[k] == own && steps[k] == size)
-                b.in[k] = from;
-            else
-                stage_input(&b, k, type[k], dtype, from, steps[k]);
-        }
-        for (int k = 0; k < outs; k++)
-            b.out[k] = whole && steps[first_out + k] == size ? args[first_out + k] + (ptrdiff_t)done * size
-                                                             : (char *)b.output[k];
-        loop(b.padded, b.in, b.p, each, b.out);
-        for (int k = 0; k < outs; k++)
-            if (b.out[k] == b.output[k]) {
-                const ptrdiff_t step = steps[first_out + k];
-                store(own, b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
-            }
-    }
-    FLAGS_RESTORE;
 }
 
 /* ------------------------------------------------------------------ rows */
@@ -544,24 +493,4 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     FLAGS_RESTORE;
     free(staged);
     return 0;
-}
-
-/* ------------------------------------------------------------------ a sum */
-#define AT(i) (type == CACT_FLOAT ? (double)((const float *)from)[i] : ((const double *)from)[i])
-
-void cact_sum(cact_type type, size_t n, const void *from, void *into)
-{
-    double lane[8] = {0}, total = 0;
-    const size_t whole = n - n % 8;
-    FLAGS_SAVE;
-    for (size_t i = 0; i < whole; i++)
-        lane[i % 8] = i < 8 ? AT(i) : lane[i % 8] + AT(i);
-    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-    for (size_t i = whole; i < n; i++)
-        total += AT(i);
-    if (type == CACT_FLOAT)
-        *(float *)into = (float)total;
-    else
-        *(double *)into = total;
-    FLAGS_RESTORE;
 }

@@ -95,11 +95,13 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 
 /* In float32 many have f and f' in float lanes, too, a vector at a time, wherever f_at or df_at (|x|, say) is
  * below a reach.  What lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual
- * one: which of the two it is depends on x and the parameters alone. */
+ * one: which of the two it is depends on x and the parameters alone.  With the reach EVERYWHERE the lanes serve
+ * all, NaN too. */
 #if CACT_REAL == 32
 typedef struct {
     vector f, df, f_at, df_at, dp[3]; /* dp, if any, wherever df is */
 } floats;
+#define EVERYWHERE FLT_MAX
 #define FLOATS(name, f, df)                                                                            \
     static const float name##_f_reach = f, name##_df_reach = df;                                       \
     INLINE floats name##_floats(const vector x)
@@ -123,19 +125,27 @@ typedef struct {
 
 /* One operation as a loop over vectors, x from `at`, its statements over d.f and d.df, which they ASK for. */
 #define FLOAT_LOOP(name, operation, params, at, ...)                                                   \
-    static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
-                                   void *const *out)                                                   \
+    INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
+                                           const int each, void *const *out)                           \
     {                                                                                                  \
         const real *a = in[0], *b = in[1], *c = in[2];                                                 \
         real *o = out[0], *o1 = out[1];                                                                \
         (void)a, (void)b, (void)c, (void)o1;                                                           \
-        UNUSUAL##params(name, operation)                                                               \
         for (size_t i = 0; i < n; i += VECTOR) {                                                       \
             const vector x = vector_at(at + i);                                                        \
             floats d = name##_floats(x);                                                               \
             USUAL##params(name)                                                                        \
             __VA_ARGS__                                                                                \
         }                                                                                              \
+    }                                                                                                  \
+    static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
+                                   void *const *out)                                                   \
+    {                                                                                                  \
+        UNUSUAL##params(name, operation)                                                               \
+        if (params && each)                                                                            \
+            name##_##operation##_lanes(n, in, p, 1, out);                                              \
+        else                                                                                           \
+            name##_##operation##_lanes(n, in, p, 0, out);                                              \
     }
 #define UNUSUAL0(name, operation)
 #define UNUSUAL1(name, operation)                                                                      \
@@ -143,15 +153,18 @@ typedef struct {
         name##_##operation##_body(n, in, p, each, out);                                                \
         return;                                                                                        \
     }
+#define UNUSUAL2 UNUSUAL1
 #define UNUSUAL3 UNUSUAL1
 #define USUAL0(name)
 #define USUAL1(name)                                                                                   \
     for (int j = 0; each && j < VECTOR; j++)                                                           \
         if (!name##_has_usual(p, i + (size_t)j))                                                       \
             d.f_at[j] = d.df_at[j] = NAN;
+#define USUAL2 USUAL1
 #define USUAL3 USUAL1
 #define ASK(name, part)                                                                                \
-    if (!all_below(d.part##_at, name##_##part##_reach))                                                \
+    if ((each || name##_##part##_reach != EVERYWHERE) &&                                               \
+        !all_below(d.part##_at, name##_##part##_reach))                                                \
         d.part = name##_mended_##part(x, d, p, each, i);
 #define FLOAT_LOOPS(name, params)                                                                      \
     MENDED(name, params, f)                                                                            \

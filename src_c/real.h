@@ -259,9 +259,8 @@ INLINE real proportional(real x, double a)
     const double exact_ = x * a;
 #if CACT_REAL == 32
     const float hi = (float)a, lo = (float)(a - hi);
-    const float finite = x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
     if (abs_(a) > 0x1p-60 && abs_(a) < 0x1p60)
-        return __builtin_fmaf(x, hi, finite * lo);
+        return __builtin_fmaf(x, hi, between(x, -FLT_MAX, FLT_MAX) * lo);
 #endif
     return exact_ == exact_ ? (real)exact_ : 0;
 }

@@ -90,6 +90,12 @@ INLINE vector vector_at_least(vector x, vector least)
 
 INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
 
+/* What rounding a + b to s lost; a and b not negative */
+INLINE vector vector_low(vector a, vector b, vector s)
+{
+    return vector_at_most(a, b) - (s - vector_at_least(a, b));
+}
+
 /* |x| up to `most`; NaN becomes `most`. */
 INLINE vector vector_magnitude(vector x, float most)
 {

@@ -11,13 +11,33 @@ ACTIVATION(hardsigmoid)
     const double q = made_finite(n / slope), high = made_finite(q + (fma_(-q, slope, n) + n_low) / slope);
     const double low = made_finite(-offset / slope);
     const double rest = slope == 1.0 / 6 ? 0x1.5555555555555p-57 : 0; /* rest x is exact at -3 and 3 */
+#if CACT_REAL == 32
+    const float v = (float)fma_(slope, x, offset);
+    const int below = 0, above = 0; /* as the sign of v and of v - 1 has it */
+    (void)rest;
+#else
     const double v = rounded(add(product_plus(slope, x, offset), exact(rest * x)));
-    const double f = v > 0 ? v < 1 ? v : 1 : 0;
+    const int below = x < low, above = x > high;
+#endif
+    const real f = v > 0 ? v < 1 ? v : 1 : 0;
     return (dual){
-        .f = x < not_below(low) ? 0 : x > not_above(high) ? 1 : f,
+        .f = below ? 0 : above ? 1 : f,
         .df = x > not_above(low) ? x < not_below(high) ? slope : 0 : 0,
     };
 }
+#if CACT_REAL == 32
+/* v = (x + 3)/6 by pairs of floats */
+FLOATS(hardsigmoid, EVERYWHERE, EVERYWHERE)
+{
+    const vector sixth = vector_of(0x1.555556p-3f), sixth_low = vector_of(-0x1.555556p-28f);
+    const vector y = vector_at_least(vector_at_most(x, vector_of(3)), vector_of(-3)), s = 3 + y, s_low = y - (s - 3);
+    const vector inside = where(vector_size(x) < 3, sixth, vector_of(0));
+    return (floats){
+        .f = vector_fma(s, sixth, vector_fma(s, sixth_low, s_low * sixth)),
+        .df = where(x == x, inside, x),
+    };
+}
+#endif
 FROM_OUTPUT(hardsigmoid) { return y > 0 ? y < 1 ? (real)p[0] : 0 : 0; }
 #endif
-ROW_Y(hardsigmoid, 2, LIGHT)
+ROW_Y_FLOATS_USUAL(hardsigmoid, 2, LIGHT, 1.0 / 6, 0.5)

@@ -8,20 +8,24 @@
 ACTIVATION(hardswish)
 {
     const real y = x > -3 ? x < 3 ? x : 3 : -3;
-#if CACT_REAL == 32
-    const float sixth = 0x1.555556p-3f, sixth_low = -0x1.555556p-28f;
-    const float s = 3 + y, s_low = y - (s - 3), d = 3 + 2 * y, d_low = 2 * y - (d - 3);
-    const float q = y * s, q_low = __builtin_fmaf(y, s_low, __builtin_fmaf(y, s, -q));
-    const float f = __builtin_fmaf(q, sixth, __builtin_fmaf(q, sixth_low, q_low * sixth));
-    const float df = __builtin_fmaf(d, sixth, __builtin_fmaf(d, sixth_low, d_low * sixth));
-    const float g = __builtin_fabsf(x) < 0x1p-40f ? 0.5f * x : f;
-    return (dual){.f = x < 3 ? __builtin_copysignf(g, x) : x, .df = x > -3 ? x < 3 ? df : 1 : 0};
-#else
     const num sixth = pair(0x1.5555555555555p-3, 0x1.5555555555555p-57);
     const double f = rounded(mul(times(sum(y, 3), y), sixth)), df = rounded(mul(sum(2 * y, 3), sixth));
-    const double g = abs_(x) < 0x1p-70 ? 0.5 * x : f;
+    const double g = sizeof(real) == 8 && abs_(x) < 0x1p-70 ? 0.5 * x : f;
     return (dual){.f = x < 3 ? __builtin_copysign(g, x) : x, .df = x > -3 ? x < 3 ? df : 1 : 0};
-#endif
+}
+#if CACT_REAL == 32
+FLOATS(hardswish, EVERYWHERE, EVERYWHERE)
+{
+    const vector sixth = vector_of(0x1.555556p-3f), sixth_low = vector_of(-0x1.555556p-28f);
+    const vector y = vector_at_least(x, vector_of(-3)), s = 3 + y, s_low = y - (s - 3);
+    const vector v = s * sixth, v_low = vector_fma(s, sixth, -v) + vector_fma(s, sixth_low, s_low * sixth);
+    const vector d = 3 + 2 * x, d_low = 2 * x - (d - 3);
+    const vector df = vector_fma(d, sixth, vector_fma(d, sixth_low, d_low * sixth));
+    return (floats){
+        .f = where(x < 3, vector_fma(y, v, y * v_low), x),
+        .df = where(x >= 3, vector_of(1), where(x <= -3, vector_of(0), df)),
+    };
 }
 #endif
-ROW(hardswish, 0, LIGHT)
+#endif
+ROW_FLOATS(hardswish, LIGHT)

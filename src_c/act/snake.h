@@ -63,10 +63,12 @@ FLOATS(snake, 60, 60) /* a = 1 */
     const integers odd = -((integers)m & 1);
     const vector v = where(odd, w, u), rest = where(odd, ((1 - w) - u) - c, c), s = x + v;
 
-    /* f' = 1 - cos(2y) or, k odd, 1 + cos(2y), y = x - (k - 1/2) pi/2; pi/4 in three parts, beside a root y is small */
+    /* f' = 1 - cos(2y) or, k odd, 1 + cos(2y), y = x - (k - 1/2) pi/2, small beside a root: pi/4 in three parts */
     const vector r = vector_fma(x, vector_of(0x1.45f306p-1f), vector_of(0.5f)) + 0x1.8p23f, k = r - 0x1.8p23f;
-    const vector t = vector_fma(k, vector_of(2), vector_of(-1)), y = vector_fma(t, vector_of(-0x1.921fb6p-1f), x);
-    const vector b = vector_fma(t, vector_of(0x1.777ap-26f), x - vector_fma(t, vector_of(0x1.921fb6p-1f), y)), hi = y + b;
+    const vector t = vector_fma(k, vector_of(2), vector_of(-1));
+    const vector y = vector_fma(t, vector_of(-0x1.921fb6p-1f), x);
+    const vector lost = x - vector_fma(t, vector_of(0x1.921fb6p-1f), y);
+    const vector b = vector_fma(t, vector_of(0x1.777ap-26f), lost), hi = y + b;
     const vector low = vector_fma(t, vector_of(0x1.73dcb4p-44f), b - (hi - y)), square = hi * hi;
     const vector half = square + rest_of_sin_squared(hi, low, square), g = 2 * half;
     return (floats){

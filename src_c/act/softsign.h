@@ -13,10 +13,25 @@ ACTIVATION(softsign)
         .df = rounded_product(r, r) * 0x1p-600,
     };
 }
+#if CACT_REAL == 32
+/* d + low = 1 + t; r = 2^38/d with its residual e, so that r^2 is clear of the subnormals */
+FLOATS(softsign, EVERYWHERE, EVERYWHERE)
+{
+    const vector t = vector_size(x), u = vector_at_most(t, vector_of(0x1p30f)), v = vector_at_most(t, vector_of(0x1p80f));
+    const vector d = 1 + u, low = vector_low(u, vector_of(1), d), y = 1 / d, q = u * y;
+    const vector rest = vector_fma(-q, low, vector_fma(-q, d, u));
+    const vector c = 1 + v, c_low = vector_low(v, vector_of(1), c), r = 0x1p38f / c, p = r * r;
+    const vector e = vector_fma(-r, c_low, vector_fma(-r, c, vector_of(0x1p38f)));
+    return (floats){
+        .f = with_sign_of(vector_fma(rest, y, q), x),
+        .df = (p + vector_fma(p * 0x1p-37f, e, vector_fma(r, r, -p))) * 0x1p-76f,
+    };
+}
+#endif
 FROM_OUTPUT(softsign)
 {
     const real t = 1 - magnitude(y, 1);
     return t * t;
 }
 #endif
-ROW_Y(softsign, 0, HEAVY)
+ROW_Y_FLOATS(softsign, HEAVY)

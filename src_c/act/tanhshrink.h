@@ -44,7 +44,8 @@ FLOATS(tanhshrink, 9.4f, 9.4f)
 {
     const vector t = vector_size(x), u = x * x, u_low = vector_fma(x, x, -u);
     const piece h = piece_of(&tanhshrink_pieces, t), k = piece_of(&tanhshrink_grad_pieces, t);
-    const vector h_rest = rest_of(&tanhshrink_pieces, 5, 0, h), k_rest = rest_of(&tanhshrink_grad_pieces, 5, 0, k);
+    const vector h_rest = rest_of(&tanhshrink_pieces, 5, 0, h);
+    const vector k_rest = rest_of(&tanhshrink_grad_pieces, 5, 0, k);
     const vector q = u * h.value, q_low = vector_fma(u, h.value, -q) + vector_fma(u_low, h.value, u * h_rest);
     return (floats){
         .f = vector_fma(x, q, x * q_low),

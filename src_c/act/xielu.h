@@ -79,11 +79,13 @@ FLOATS(xielu, 16.8f, 17.4f) /* ap = an = 0.8, beta = 1/2 */
     const float a = 0x1.99999ap-1f, a_low = -0x1.99999ap-26f, line = -0x1.333334p-2f;
     const float end = -0x1.ad7f1cp-21f, end_low = 0x1.9c57c4p-47f; /* 0.8 expm1(-1e-6) */
     const integers right = x > 0, flat = x > -0x1.0c6f7cp-20f;
-    const vector half = vector_of(0.5f), h = vector_fma(x, vector_of(a), half); /* ap x + beta, in two words */
+    /* ap x + beta, in two words */
+    const vector half = vector_of(0.5f), h = vector_fma(x, vector_of(a), half);
     const vector h_low = vector_fma(x, vector_of(a), half - h) + x * vector_of(a_low);
     const vector left = where(flat, vector_fma(x, vector_of(line), vector_of(end_low)) + end,
                               on_pieces_with_root(&xielu_pieces, 6, -x));
-    const vector d = 2 * x, left1 = where(flat, vector_of(line), on_pieces_with_root(&xielu_grad_pieces, 6, -x));
+    const vector slope = on_pieces_with_root(&xielu_grad_pieces, 6, -x);
+    const vector d = 2 * x, left1 = where(flat, vector_of(line), slope);
     return (floats){
         .f = where(right, vector_fma(x, h, x * h_low), left),
         .df = where(right, vector_fma(d, vector_of(a_low), vector_fma(d, vector_of(a), half)), left1),
