@@ -2,7 +2,7 @@
  * With u = e^x and w = u(u+2):  tanh(log(1+u)) = w/(w+2), f' = w/(w+2) + 4x u(1+u)/(w+2)^2.
  * x is clamped at 45, where f is x and f' is 1 to the last bit.
  * f' crosses zero at -1.1924312145154952121.
- * Measured in ULP, all float32: f 0.5036 at -42.6285515, f' 0.5053 at -1.03925323;
+ * Measured in ULP, all float32: f 1 at 2.89354961e-38, f' 0.9851 at -1.47283232;
  *    12 M float64: f 0.8 at 2.07306606e-308, f' 0.8883 at -0.999999913. */
 #ifdef BODIES
 ACTIVATION(mish)

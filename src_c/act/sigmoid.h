@@ -1,7 +1,7 @@
 /* sigmoid(x) = 1/(1 + e^-x);  f' = s(x) s(-x)
  * Both from s(-|x|), which is 1 - s(|x|) without cancellation.
  * In float32 f from tables of e^x (vector.h).  s(-|x|) leaves the subnormals at |x| = 103.98 (float32), 745.14 (float64).
- * Measured in ULP, all float32: f 0.5269 at -74.1884155, f' 0.5026 at 30.8451195;
+ * Measured in ULP, all float32: f 0.8886 at -7.03948593, f' 0.7448 at 7.73058891;
  *    12 M float64: f 0.7834 at -708.786803, f' 0.798 at 708.747506. */
 #ifdef BODIES
 ACTIVATION(sigmoid)

@@ -1,6 +1,6 @@
 /* softplus(x) = log(1 + e^{bx})/b = max(x, 0) + log(1 + E)/b, E = e^-|bx|;  f' = sigmoid(bx)
  * b >= 1e-300, so that 1500/b is finite; b x is kept to its last bit, or E would lose as many bits as bx has.
- * Measured in ULP, all float32: f 0.5029 at -14.9024734, f' 0.5027 at -25.9931583;
+ * Measured in ULP, all float32: f 0.9915 at 9.23800564, f' 0.8886 at -7.03948593;
  *    12 M float64: f 0.7663 at -708.812141, f' 0.7834 at -708.786803. */
 #ifdef BODIES
 ACTIVATION(softplus)

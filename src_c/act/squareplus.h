@@ -3,7 +3,7 @@
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
  * In float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
  * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
- * Measured in ULP, all float32: f 0.5 at -4095.99951, f' 0.5 at -1.28149986e-05;
+ * Measured in ULP, all float32: f 0.5 at -68.1468735, f' 0.75 at 3.06963921e-05;
  *    12 M float64: f 0.7497 at -6.8163764e+307, f' 0.747 at -9.21932929e+153. */
 #ifdef BODIES
 ACTIVATION(squareplus)
