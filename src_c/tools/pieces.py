@@ -1,14 +1,16 @@
 """The tables of src_c/tables:   python pieces.py NAME ...   (a few seconds each; needs numpy and mpmath;
 without a NAME all of them; exp and sin are single polynomials, printed)
 
-g(c + d) = v + d P(d) in 32 pieces of the half-line t >= 0, or of a range of both signs.  The pieces are the values
-of an index, index(t) = t (a + b t) + first rounded: equally wide (b = 0), or the narrower (wider, b < 0) the further out.  The center
-c is the float near the middle of a piece whose v = g(c) is nearest to a float, and in the piece of a root of g the float nearest to that.
-There v is not
-`value`, but `beside_root`, which is added to the rest rather than the rest to it.  P is fitted by Lawson's iteration to least error relative to g and rounded a coefficient at a time, the first to
-hi + lo where the formula has a use for lo.  On stderr: log2 of the error in each piece.
+g(c + d) = v + d P(d) in 32 pieces of the half-line t >= 0, or of a range of both signs.  The pieces are the
+values of an index, index(t) = t (a + b t) + first rounded: equally wide (b = 0), or the narrower (b < 0: the
+wider) the further out.  The center c is a float whose v = g(c) is nearly one, there where the roundings do
+least; in the piece of a root of g it is the float nearest to that, and there v is not `value`, but
+`beside_root`, which is added to the rest rather than the rest to it.  P is fitted by Lawson's iteration to
+least error relative to g and rounded a coefficient at a time, the first to hi + lo where the formula has use
+for lo.  On stderr, for each piece: how far v is from a float, and the error of the fit, as powers of 2.
 """
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,7 +131,11 @@ def center_of(table, left, right):
         return np.float32(0)
     middle = np.float32(middle).view(np.int32)
     near = (middle + np.arange(-REACH, REACH + 1, dtype=np.int32)).view(np.float32)
-    return min((mp.mpf(float(c)) for c in near), key=lambda c: miss(g(c)) + (miss(g(c) + c) / 8 if table.right else 0))
+
+    def distance(c):
+        return miss(g(c)) + (miss(g(c) + c) / 8 if table.right else 0)
+
+    return min((mp.mpf(float(c)) for c in near), key=distance)
 
 
 def roundings(g, c, x, y):
@@ -175,8 +181,11 @@ def fit(g, left, right, center, value, degree, two):
 
 
 def hexadecimal(v):
+    if not v:
+        return "0"
     mantissa, exponent = float(v).hex().split("p")
-    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{int(exponent)}f" if v else "0"
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{int(exponent)}f"
 
 
 def block(values):
@@ -195,12 +204,13 @@ def write(name):
     g, two = table.g, table.low
     bounds = edges(table)
     rows = []
-    for left, right_ in zip(bounds, bounds[1:]):
+    for left, right_ in itertools.pairwise(bounds):
         center = np.float32(float(center_of(table, left, right_)))
         value = np.float32(float(g(mp.mpf(float(center)))))
         p, error = fit(g, left, right_, center, value, table.degree, two)
-        value_ = g(mp.mpf(float(center))) or mp.mpf(1)
-        print(f"{name} {float(left):.4f} to {float(right_):.4f}: v 2^{float(mp.log(miss(value_) + mp.mpf(2) ** -90, 2)):.1f}, 2^{error:.1f}", file=sys.stderr)
+        exact = g(mp.mpf(float(center))) or mp.mpf(1)
+        off = float(mp.log(miss(exact) + mp.mpf(2) ** -90, 2))
+        print(f"{name} {float(left):.4f} to {float(right_):.4f}: 2^{off:.1f}, 2^{error:.1f}", file=sys.stderr)
         right = np.float32(float(g(mp.mpf(float(center))) + mp.mpf(float(center))))
         root = with_root(g, left, right_)
         aside = right if table.right else value if root else 0
@@ -223,7 +233,8 @@ def write(name):
 #: Single polynomials about 0: g(u) = value + u P(u) up to |u| = end, P of the degree.
 POLYNOMIALS = {
     "exp": (mp.exp, 1, mp.log(2) / 2, True, 5),
-    "sin": (lambda u: mp.sin(mp.sqrt(u)) ** 2 / u, 1, mp.pi**2 / 16, False, 4),  # sin(z)^2 = u + u^2 P(u), u = z^2
+    # sin(z)^2 = u + u^2 P(u), u = z^2
+    "sin": (lambda u: mp.sin(mp.sqrt(u)) ** 2 / u, 1, mp.pi**2 / 16, False, 4),
 }
 
 
