@@ -7,6 +7,8 @@
 #include "fine.h"
 #if CACT_REAL == 32
 #include "vector.h"
+#else
+#include "vector_double.h"
 #endif
 
 enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
@@ -93,16 +95,20 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define ROW_Y(name, params, cost) ROW(name, params, cost) FROM_Y(name, params)
 #define ROW_FUNCTION(name)
 
-/* In float32 many have f and f' in float lanes, too, a vector at a time, wherever x (or |x|, as
- * f_at and df_at say) is below a reach.  What
- * lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one. */
-#if CACT_REAL == 32
+/* Many have f and f' a vector at a time, too, of floats or doubles, wherever x (or |x|, as f_at and
+ * df_at say) is below a reach.  What lies beyond, and NaN, is the body's, and so is all where a
+ * parameter is not the usual one. */
 typedef struct {
     vector f, df, f_at, df_at;
-} floats;
-#define FLOATS(name, f, df)                                   \
-    static const float name##_f_reach = f, name##_df_reach = df; \
-    INLINE floats name##_floats(const vector x)
+} floats, doubles;
+#define REACHES(name, f, df) static const real name##_f_reach = (real)(f), name##_df_reach = (real)(df);
+#define FLOATS(name, f, df) REACHES(name, f, df) INLINE floats name##_floats(const vector x)
+#define DOUBLES(name, f, df) REACHES(name, f, df) INLINE doubles name##_doubles(const vector x)
+#if CACT_REAL == 32
+#define IN_VECTORS(name) name##_floats
+#else
+#define IN_VECTORS(name) name##_doubles
+#endif
 
 /* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
 #define MENDED(name, params, part)                                                                     \
@@ -131,7 +137,7 @@ typedef struct {
         UNUSUAL##params(name, operation)                                                               \
         for (size_t i = 0; i < n; i += VECTOR) {                                                       \
             const vector x = vector_at(at + i);                                                        \
-            floats d = name##_floats(x);                                                               \
+            floats d = IN_VECTORS(name)(x);                                                             \
             USUAL##params(name)                                                                        \
             __VA_ARGS__                                                                                \
         }                                                                                              \
@@ -164,8 +170,8 @@ typedef struct {
     FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                                 \
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
-#define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
-#define ROW_FLOATS_USUAL(name, params, cost, ...)                                                      \
+#define ROW_VECTORS(name, cost) FLOAT_LOOPS(name, 0)
+#define ROW_VECTORS_USUAL(name, params, cost, ...)                                                     \
     static int name##_has_usual(const double *const *p, size_t i)                                      \
     {                                                                                                  \
         static const double usual[] = {__VA_ARGS__};                                                   \
@@ -177,6 +183,9 @@ typedef struct {
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params)                                                                           \
     FLOAT_LOOPS(name, params)
+#if CACT_REAL == 32
+#define ROW_FLOATS ROW_VECTORS
+#define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
@@ -184,6 +193,9 @@ typedef struct {
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
     ROW_FLOATS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
+#define ROW_Y_VECTORS(name, cost) ROW_VECTORS(name, cost) FROM_Y(name, 0)
+#define ROW_Y_VECTORS_USUAL(name, params, cost, ...)                                                   \
+    ROW_VECTORS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "activations.h"
@@ -191,6 +203,10 @@ typedef struct {
 #undef BODIES
 #undef ROW
 #undef ROW_Y
+#undef ROW_VECTORS
+#undef ROW_Y_VECTORS
+#undef ROW_VECTORS_USUAL
+#undef ROW_Y_VECTORS_USUAL
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
@@ -208,10 +224,14 @@ typedef struct {
 #define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
 #define ROW_Y(name, params, cost)                                                                      \
     ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
-#define ROW_FLOATS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
-#define ROW_Y_FLOATS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
-#define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_Y_FLOATS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
+#define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
+#define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
+#define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_Y_VECTORS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
+#define ROW_FLOATS ROW_VECTORS
+#define ROW_Y_FLOATS ROW_Y_VECTORS
+#define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
+#define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c

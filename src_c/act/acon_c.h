@@ -59,6 +59,11 @@ FLOATS(acon_c, 17.7f, 17.4f) /* p1 = 1, p2 = 0, beta = 1 */
 {
     return silu_floats(x);
 }
+#else
+DOUBLES(acon_c, 708, 36) /* p1 = 1, p2 = 0, beta = 1 */
+{
+    return silu_doubles(x);
+}
 #endif
 #endif
-ROW_FLOATS_USUAL(acon_c, 3, HEAVY, 1, 0, 1)
+ROW_VECTORS_USUAL(acon_c, 3, HEAVY, 1, 0, 1)

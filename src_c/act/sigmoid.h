@@ -26,6 +26,12 @@ FLOATS(sigmoid, 17.7f, 15.7f)
         .df_at = vector_size(x),
     };
 }
+#else
+DOUBLES(sigmoid, 708, 708)
+{
+    const vector t = vector_size(x), s = sigmoid_of_minus(t);
+    return (doubles){.f = where_negative(x, s, 1 - s), .df = vector_fma(-s, s, s), .f_at = t, .df_at = t};
+}
 #endif
 #endif
-ROW_Y_FLOATS(sigmoid, HEAVY)
+ROW_Y_VECTORS(sigmoid, HEAVY)

@@ -22,6 +22,18 @@ FLOATS(silu, 17.7f, 17.4f)
         .df_at = vector_size(x),
     };
 }
+#else
+DOUBLES(silu, 708, 36)
+{
+    const vector t = vector_size(x), low = NOTHING_ADDED;
+    const vector g = silu_slope_of_minus(t, low);
+    return (doubles){
+        .f = positive(x) - times_sigmoid_of_minus(t, t, low),
+        .df = where_negative(x, g, 1 - g),
+        .f_at = t,
+        .df_at = t,
+    };
+}
 #endif
 #endif
-ROW_FLOATS(silu, HEAVY)
+ROW_VECTORS(silu, HEAVY)

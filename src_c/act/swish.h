@@ -24,6 +24,11 @@ FLOATS(swish, 17.7f, 17.4f) /* beta = 1 */
 {
     return silu_floats(x);
 }
+#else
+DOUBLES(swish, 708, 36) /* beta = 1 */
+{
+    return silu_doubles(x);
+}
 #endif
 #endif
-ROW_FLOATS_USUAL(swish, 1, HEAVY, 1)
+ROW_VECTORS_USUAL(swish, 1, HEAVY, 1)
