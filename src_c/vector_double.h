@@ -124,105 +124,84 @@ INLINE int all_below(vector t, double limit)
 }
 
 /* ------------------------------------------------------------------ exponential
- * e^(z + low) = power e^(r + rest): n = 8 z/log 2 rounded, r = z - n log(2)/8 exact, |r| < 0.0434, power = T_j 2^k
- * where n = 8 k + j and 2^(j/8) = T_j (1 + L_j), in `rest` L_j and `low` (tools/exp_table.py). */
-typedef struct {
-    vector power, r, rest;
-} power_of_e;
-
-static const uint64_t eighth_powers[8] = { /* the bits of T_j less j 2^49 */
-    0x3ff0000000000000, 0x3fef72b83c7d517b, 0x3fef06fe0a31b715, 0x3feebfdad5362a27,
-    0x3feea09e667f3bcd, 0x3feeace5422aa0db, 0x3feee89f995ad3ad, 0x3fef5818dcfba487};
-static const double below_powers[8] = { /* L_j */
-    0, -0x1.01b15eaa59348p-55, 0x1.34d754db0abb6p-55, 0x1.690cebb7aafb0p-56,
-    -0x1.3b3efbf5e2228p-54, 0x1.db72fc1f0eab4p-55, 0x1.c1a7792cb3387p-55, 0x1.4a385a63d07a7p-56};
-
-INLINE vector power_at(integers i) { return (vector)((integers)look_up((const double *)eighth_powers, i) + (i << 49)); }
-
-INLINE power_of_e exp_parts(vector z, vector low)
-{
-    const vector t = vector_fma(z, vector_of(8 * LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
-    return (power_of_e){
-        .power = power_at((integers)t),
-        .r = vector_fma(n, vector_of(-LN2_HI / 8), z),
-        .rest = vector_fma(n, vector_of(-LN2_LO / 8), low) + look_up(below_powers, (integers)t),
-    };
-}
-
-/* Q of e^r - 1 = r + r^2 Q(r), s = r^2: 2^-56.5 */
-INLINE vector exp_rest_of(vector r, vector s)
-{
-    vector even = vector_fma(vector_of(0x1.6c1b70f4cae2ep-10), s, vector_of(0x1.5555554e945cp-5));
-    vector odd = vector_fma(vector_of(0x1.a01e2bdf9010cp-13), s, vector_of(0x1.1111110e10a35p-7));
-    even = vector_fma(even, s, vector_of(0x1.000000000002ep-1));
-    odd = vector_fma(odd, s, vector_of(0x1.555555555556ap-3));
-    return vector_fma(odd, r, even);
-}
-
-/* e^(z + low) = power (1 + p), |p| < 0.0443, p to 2^-57 */
+ * e^z = power (1 + p), |p| < 0.0443, p to 2^-56: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact, power = T_j 2^k where
+ * n = 8 k + j and 2^(j/8) = T_j (1 + L_j).  z such that power is not subnormal. */
 typedef struct {
     vector power, p;
 } times_one_plus;
 
-INLINE times_one_plus exp_one_plus(vector z, vector low)
+INLINE times_one_plus exp_parts(vector z)
 {
-    const power_of_e e = exp_parts(z, low);
-    const vector t = e.r + e.rest, s = t * t;
-    return (times_one_plus){e.power, e.r + vector_fma(s, exp_rest_of(t, s), e.rest)};
+    static const uint64_t powers[8] = { /* the bits of T_j less j 2^49 */
+        0x3ff0000000000000, 0x3fef72b83c7d517b, 0x3fef06fe0a31b715, 0x3feebfdad5362a27,
+        0x3feea09e667f3bcd, 0x3feeace5422aa0db, 0x3feee89f995ad3ad, 0x3fef5818dcfba487};
+    static const double below[8] = { /* L_j */
+        0, -0x1.01b15eaa59348p-55, 0x1.34d754db0abb6p-55, 0x1.690cebb7aafb0p-56,
+        -0x1.3b3efbf5e2228p-54, 0x1.db72fc1f0eab4p-55, 0x1.c1a7792cb3387p-55, 0x1.4a385a63d07a7p-56};
+    const vector t = vector_fma(z, vector_of(8 * LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
+    const integers i = (integers)t;
+    const vector r = vector_fma(n, vector_of(-LN2_HI / 8), z);
+    const vector rest = n * (-LN2_LO / 8) + look_up(below, i), u = r + rest, s = u * u;
+    /* tools/exp_vector.py: e^u - 1 = u + u^2 Q(u), 2^-56.5 */
+    vector even = vector_fma(vector_of(0x1.6c1b70f4cae2ep-10), s, vector_of(0x1.5555554e945cp-5));
+    vector odd = vector_fma(vector_of(0x1.a01e2bdf9010cp-13), s, vector_of(0x1.1111110e10a35p-7));
+    even = vector_fma(even, s, vector_of(0x1.000000000002ep-1));
+    odd = vector_fma(odd, s, vector_of(0x1.555555555556ap-3));
+    return (times_one_plus){
+        .power = (vector)((integers)look_up((const double *)powers, i) + (i << 49)),
+        .p = r + vector_fma(s, vector_fma(odd, u, even), rest),
+    };
 }
 
 typedef struct {
     vector hi, lo;
 } two;
 
-/* 1 + power (1 + p), power > 1/2 */
-INLINE two one_plus_power(vector power, vector power_low, vector p)
+/* 1 + e^z, z >= 0 */
+INLINE two one_plus_exp(vector z)
 {
-    const vector a = power + 1, a_low = 1 - (a - power), hi = vector_fma(power, p, a);
-    return (two){hi, vector_fma(power, p, a - hi) + (a_low + power_low)};
+    const times_one_plus e = exp_parts(z);
+    const vector a = e.power + 1, a_low = 1 - (a - e.power), hi = vector_fma(e.power, e.p, a);
+    return (two){hi, vector_fma(e.power, e.p, a - hi) + a_low};
 }
 
 /* x/d, rounded once */
-INLINE vector quotient(vector x, two d)
+INLINE vector quotient(two x, two d)
 {
-    const vector y = 1 / d.hi, q = x * y;
-    return vector_fma(vector_fnma(q, d.lo, vector_fnma(q, d.hi, x)), y, q);
+    const vector y = 1 / d.hi, q = x.hi * y;
+    return vector_fma(vector_fnma(q, d.lo, vector_fnma(q, d.hi, x.hi) + x.lo), y, q);
 }
 
-/* t s(-u), u = t + low >= 0 */
-INLINE vector times_sigmoid_of_minus(vector t, vector u, vector low)
-{
-    const times_one_plus e = exp_one_plus(u, low);
-    return quotient(t, one_plus_power(e.power, NOTHING_ADDED, e.p));
-}
-
-/* s(-t) */
+/* s(-t), s = sigmoid, 0 <= t < 708 */
 INLINE vector sigmoid_of_minus(vector t)
 {
-    const times_one_plus e = exp_one_plus(t, NOTHING_ADDED);
-    const two d = one_plus_power(e.power, NOTHING_ADDED, e.p);
+    const two d = one_plus_exp(t);
     const vector y = 1 / d.hi;
     return vector_fma(vector_fnma(y, d.lo, vector_fnma(y, d.hi, vector_of(1))), y, y);
 }
 
-/* silu'(-t - low) = (1 + (1 - t) e)/(1 + e)^2, e = e^t, 0 <= t < 36.  Within 1/32 of the root the numerator is its
- * Taylor series, -(e^d - 1 + d e^d/(root - 1)), d = t - root. */
-INLINE vector silu_slope_of_minus(vector t, vector low)
+/* silu'(-t) = (1 + e - t e)/(1 + e)^2, e = e^t, 0 <= t < 36 (beyond 2^52 1 + e loses the 1).  Within 1/32 of the root
+ * the numerator is its Taylor series, -(e^d - 1 + d e^d/(root - 1)), d = t - root: tools/exp_vector.py. */
+INLINE vector silu_slope_of_minus(vector t)
 {
     static const double first = -0x1.25d4ef2c90514p+2, first_low = 0x1.5569ed36e56f5p-65;
     static const double c[] = {-0x1.05d4ef2c90514p+2, -0x1.f6548903cb4d3p+0,
                                -0x1.47c6943b6b170p-1, -0x1.43824ff726d2cp-3, -0x1.00881b903eea9p-5,
                                -0x1.53e002137e6b7p-8, -0x1.82922dcb47388p-11};
-    const vector d = (t - 0x1.474973c84120bp+0) + (low - 0x1.f8d74bc9ac154p-54);
+    const double root = 0x1.474973c84120bp+0, root_low = 0x1.f8d74bc9ac154p-54;
+    const vector near = t - root, d = near - root_low, size = vector_size(d);
     vector p = vector_of(c[6]);
     for (int i = 5; i >= 0; i--)
         p = vector_fma(p, d, vector_of(c[i]));
-    const vector beside = vector_fma(d, vector_of(first), d * vector_fma(p, d, vector_of(first_low)));
-    const times_one_plus e = exp_one_plus(t, low);
-    const two a = one_plus_power(e.power, NOTHING_ADDED, e.p);
-    const vector elsewhere = vector_fnma(t, a.hi - 1, a.hi) + vector_fnma(t, a.lo, a.lo);
+    p = vector_fma(d, d * p, vector_fma(d, vector_of(first_low), vector_of(-root_low * first)));
+    const vector beside = vector_fma(near, vector_of(first), p);
+    const two a = one_plus_exp(t);
     const vector q = a.hi * a.hi, q_low = vector_fma(2 * a.hi, a.lo, vector_fma(a.hi, a.hi, -q));
-    return quotient(where_less(vector_size(d), 0x1p-5, beside, elsewhere), (two){q, q_low});
+    const two numerator = {
+        where_less(size, 0x1p-5, beside, vector_fnma(t, a.hi - 1, a.hi)),
+        where_less(size, 0x1p-5, vector_of(0), vector_fnma(t, a.lo, a.lo)),
+    };
+    return quotient(numerator, (two){q, q_low});
 }
 
 #endif

@@ -6,7 +6,7 @@
  * other roots move with the parameters: N is fine, so that float32 keeps its accuracy beside them, but
  * in float64 the error there is an absolute one, 2^-58 of the terms.
  * Measured in ULP, all float32: f 0.5 at 1.40129846e-45, f' 0.5 at -1.2656337;
- *    12 M float64: f 0.7527 at -715.026165, f' 0.7506 at -715.019536. */
+ *    12 M float64: f 0.7752 at 0.736412316, f' 1.521 at -1.24643351. */
 #ifdef BODIES
 ACTIVATION(acon_c)
 {
