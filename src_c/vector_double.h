@@ -1,4 +1,4 @@
-/* vector_double.h - vectors of doubles as wide as the machine's, with the names of vector.h, and e^z from a table.
+/* vector_double.h - vectors of doubles as wide as the machine's, named as in vector.h; e^z from a table.
  *
  * The eight powers 2^(j/8) are one register, but gcc makes gathers of plain indexing: hence look_up().
  * Formulas on them need a reach within which nothing is subnormal or overflows; the bodies do the rest.
@@ -85,8 +85,8 @@ INLINE vector where_negative(vector x, vector a, vector b)
 INLINE vector where_less(vector x, double limit, vector a, vector b) /* a where x < limit, else b */
 {
 #if defined(__AVX512F__)
-    return (vector)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)x, _mm512_set1_pd(limit), _CMP_LT_OQ), (__m512d)b,
-                                        (__m512d)a);
+    const __mmask8 less = _mm512_cmp_pd_mask((__m512d)x, _mm512_set1_pd(limit), _CMP_LT_OQ);
+    return (vector)_mm512_mask_blend_pd(less, (__m512d)b, (__m512d)a);
 #else
     return where(x < limit, a, b);
 #endif
@@ -124,8 +124,8 @@ INLINE int all_below(vector t, double limit)
 }
 
 /* ------------------------------------------------------------------ exponential
- * e^z = power (1 + p), |p| < 0.0443, p to 2^-56: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact, power = T_j 2^k where
- * n = 8 k + j and 2^(j/8) = T_j (1 + L_j).  z such that power is not subnormal. */
+ * e^z = power (1 + p), |p| < 0.0443, p to 2^-56: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact,
+ * power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j).  z such that power is not subnormal. */
 typedef struct {
     vector power, p;
 } times_one_plus;
@@ -180,8 +180,9 @@ INLINE vector sigmoid_of_minus(vector t)
     return vector_fma(vector_fnma(y, d.lo, vector_fnma(y, d.hi, vector_of(1))), y, y);
 }
 
-/* silu'(-t) = (1 + e - t e)/(1 + e)^2, e = e^t, 0 <= t < 36 (beyond 2^52 1 + e loses the 1).  Within 1/32 of the root
- * the numerator is its Taylor series, -(e^d - 1 + d e^d/(root - 1)), d = t - root: tools/exp_vector.py. */
+/* silu'(-t) = (1 + e - t e)/(1 + e)^2, e = e^t, 0 <= t < 36 (beyond 2^52 1 + e loses the 1).  Within 1/32
+ * of the root the numerator is its Taylor series, -(e^d - 1 + d e^d/(root - 1)), d = t - root:
+ * tools/exp_vector.py. */
 INLINE vector silu_slope_of_minus(vector t)
 {
     static const double first = -0x1.25d4ef2c90514p+2, first_low = 0x1.5569ed36e56f5p-65;
