@@ -7,6 +7,8 @@
 #include "fine.h"
 #if CACT_REAL == 32
 #include "vector.h"
+#else
+#include "vector_double.h"
 #endif
 
 enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
@@ -93,18 +95,21 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define ROW_Y(name, params, cost) ROW(name, params, cost) FROM_Y(name, params)
 #define ROW_FUNCTION(name)
 
-/* In float32 many have f and f' in float lanes, too, a vector at a time, wherever f_at or df_at (|x|, say) is
- * below a reach.  What lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual
- * one: which of the two it is depends on x and the parameters alone.  With the reach EVERYWHERE the lanes serve
- * all, NaN too. */
-#if CACT_REAL == 32
+/* Many have f and f' a vector at a time, too, of floats or doubles, wherever f_at or df_at (|x|, say) is below a
+ * reach.  What lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one: which
+ * of the two it is depends on x and the parameters alone.  With the reach EVERYWHERE the lanes serve all, NaN too. */
 typedef struct {
     vector f, df, f_at, df_at, dp[3]; /* dp, if any, wherever df is */
-} floats;
+} floats, doubles;
 #define EVERYWHERE FLT_MAX
-#define FLOATS(name, f, df)                                                                            \
-    static const float name##_f_reach = f, name##_df_reach = df;                                       \
-    INLINE floats name##_floats(const vector x)
+#define REACHES(name, f, df) static const real name##_f_reach = (real)(f), name##_df_reach = (real)(df);
+#define FLOATS(name, f, df) REACHES(name, f, df) INLINE floats name##_floats(const vector x)
+#define DOUBLES(name, f, df) REACHES(name, f, df) INLINE doubles name##_doubles(const vector x)
+#if CACT_REAL == 32
+#define IN_VECTORS(name) name##_floats
+#else
+#define IN_VECTORS(name) name##_doubles
+#endif
 
 /* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
 #define MENDED(name, params, part)                                                                     \
@@ -133,7 +138,7 @@ typedef struct {
         (void)a, (void)b, (void)c, (void)o1;                                                           \
         for (size_t i = 0; i < n; i += VECTOR) {                                                       \
             const vector x = vector_at(at + i);                                                        \
-            floats d = name##_floats(x);                                                               \
+            floats d = IN_VECTORS(name)(x);                                                             \
             USUAL##params(name)                                                                        \
             __VA_ARGS__                                                                                \
         }                                                                                              \
@@ -178,7 +183,7 @@ typedef struct {
     FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                              \
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
-#define ROW_FLOATS(name, cost) FLOAT_LOOPS(name, 0)
+#define ROW_VECTORS(name, cost) FLOAT_LOOPS(name, 0)
 #define HAS_USUAL(name, params, ...)                                                                   \
     static int name##_has_usual(const double *const *p, size_t i)                                      \
     {                                                                                                  \
@@ -188,14 +193,14 @@ typedef struct {
             all &= p[k][i] == usual[k];                                                                \
         return all;                                                                                    \
     }
-#define ROW_FLOATS_USUAL(name, params, cost, ...)                                                      \
+#define ROW_VECTORS_USUAL(name, params, cost, ...)                                                     \
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params, )                                                                         \
     FLOAT_LOOPS(name, params)
 
-/* The same with df/dparameters in float lanes. */
-#define ROW_FLOATS_LEARNT(name, params, cost, ...)                                                     \
+/* The same with df/dparameters in the lanes. */
+#define LEARNT(name, params, cost, ...)                                                                \
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params, _body)                                                                    \
@@ -218,14 +223,21 @@ typedef struct {
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[k] + i, d.dp[k]);                                                   \
                else name##_mended_dp(x, d, p, each, i, out);)
+#if CACT_REAL == 32
+#define ROW_FLOATS ROW_VECTORS
+#define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
+#define ROW_VECTORS_LEARNT LEARNT
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_FLOATS_LEARNT(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
 #endif
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
     ROW_FLOATS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
+#define ROW_Y_VECTORS(name, cost) ROW_VECTORS(name, cost) FROM_Y(name, 0)
+#define ROW_Y_VECTORS_USUAL(name, params, cost, ...)                                                   \
+    ROW_VECTORS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include "activations.h"
@@ -233,10 +245,14 @@ typedef struct {
 #undef BODIES
 #undef ROW
 #undef ROW_Y
+#undef ROW_VECTORS
+#undef ROW_Y_VECTORS
+#undef ROW_VECTORS_USUAL
+#undef ROW_Y_VECTORS_USUAL
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
-#undef ROW_FLOATS_LEARNT
+#undef ROW_VECTORS_LEARNT
 #undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
 
@@ -251,11 +267,15 @@ typedef struct {
 #define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
 #define ROW_Y(name, params, cost)                                                                      \
     ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
-#define ROW_FLOATS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
-#define ROW_Y_FLOATS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
-#define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_FLOATS_LEARNT(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_Y_FLOATS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
+#define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
+#define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
+#define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)
+#define ROW_Y_VECTORS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
+#define ROW_FLOATS ROW_VECTORS
+#define ROW_Y_FLOATS ROW_Y_VECTORS
+#define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
+#define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
+#define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c

@@ -20,6 +20,13 @@ FLOATS(exponential, INFINITY, INFINITY)
     const vector y = exp_rounded(x);
     return (floats){.f = y, .df = y, .f_at = vector_size(x), .df_at = vector_size(x)};
 }
+#else
+DOUBLES(exponential, 708, 708)
+{
+    const times_one_plus e = exp_parts(x);
+    const vector y = vector_fma(e.power, e.p, e.power), t = vector_size(x);
+    return (doubles){.f = y, .df = y, .f_at = t, .df_at = t};
+}
 #endif
 #endif
-ROW_Y_FLOATS(exponential, HEAVY)
+ROW_Y_VECTORS(exponential, HEAVY)
