@@ -1,33 +1,11 @@
 /* vector.h - float vectors as wide as the machine's, for formulas that look up their coefficients.
  *
- * A table of 16 floats is a register or two, but gcc makes gathers of plain indexing: hence look_up().
+ * A table of 16 floats is a register or two, but gcc makes gathers of plain indexing: hence look_up() and column().
  * The same bits on every machine. */
 #ifndef CACT_VECTOR_H
 #define CACT_VECTOR_H
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#define VECTOR 16
-#elif defined(__AVX2__)
-#include <immintrin.h>
-#define VECTOR 8
-#else
-#define VECTOR 4
-#endif
-
-typedef float vector __attribute__((vector_size(4 * VECTOR)));
-typedef int32_t integers __attribute__((vector_size(4 * VECTOR)));
-
-INLINE vector vector_at(const float *x)
-{
-    vector v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-INLINE void put(float *y, vector v) { memcpy(y, &v, sizeof v); }
-
-INLINE vector vector_of(float a) { return a - (vector){0}; } /* -0 stays -0 */
+#include "vector_real.h"
 
 INLINE vector vector_fma(vector a, vector b, vector c)
 {
@@ -59,11 +37,6 @@ INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
 #endif
 }
 
-INLINE vector where(integers m, vector a, vector b)
-{
-    return (vector)(((integers)a & m) | ((integers)b & ~m));
-}
-
 /* At most `most`; NaN stays. */
 INLINE vector vector_at_most(vector x, vector most)
 {
@@ -90,6 +63,9 @@ INLINE vector vector_at_least(vector x, vector least)
 
 INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
 
+/* g'(x) where g'(-x) = 1 - g'(x), from that of -|x| */
+INLINE vector reflected(vector left, vector x) { return where(x < 0, left, 1 - left); }
+
 /* What rounding a + b to s lost; a and b not negative */
 INLINE vector vector_low(vector a, vector b, vector s)
 {
@@ -108,10 +84,6 @@ INLINE vector vector_magnitude(vector x, float most)
     return where(u < v, (vector)u, (vector)v);
 #endif
 }
-
-INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & INT32_MIN)); }
-
-INLINE vector vector_size(vector x) { return (vector)((integers)x & INT32_MAX); } /* |x| */
 
 /* Whether all are -1, and not 0 */
 INLINE int all(integers m)

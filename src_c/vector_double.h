@@ -6,29 +6,7 @@
 #ifndef CACT_VECTOR_DOUBLE_H
 #define CACT_VECTOR_DOUBLE_H
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#define VECTOR 8
-#elif defined(__AVX2__)
-#include <immintrin.h>
-#define VECTOR 4
-#else
-#define VECTOR 2
-#endif
-
-typedef double vector __attribute__((vector_size(8 * VECTOR)));
-typedef int64_t integers __attribute__((vector_size(8 * VECTOR)));
-
-INLINE vector vector_at(const double *x)
-{
-    vector v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-INLINE void put(double *y, vector v) { memcpy(y, &v, sizeof v); }
-
-INLINE vector vector_of(double a) { return a - (vector){0}; } /* -0 stays -0 */
+#include "vector_real.h"
 
 INLINE vector vector_fma(vector a, vector b, vector c)
 {
@@ -65,11 +43,6 @@ INLINE vector look_up(const double table[8], integers i) /* table[i & 7] */
 #endif
 }
 
-INLINE vector where(integers m, vector a, vector b)
-{
-    return (vector)(((integers)a & m) | ((integers)b & ~m));
-}
-
 /* a where the sign of x is set, else b */
 INLINE vector where_negative(vector x, vector a, vector b)
 {
@@ -91,10 +64,6 @@ INLINE vector where_less(vector x, double limit, vector a, vector b) /* a where 
     return where(x < limit, a, b);
 #endif
 }
-
-INLINE vector vector_size(vector x) { return (vector)((integers)x & INT64_MAX); } /* |x| */
-INLINE vector sign_of(vector x) { return (vector)((integers)x & INT64_MIN); }
-INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | (integers)sign_of(x)); }
 
 /* max(x, 0); -0 stays, and NaN where that matters not */
 INLINE vector positive(vector x)

@@ -29,7 +29,7 @@ FLOATS(gelu_tanh, 5.8f, 5.8f)
     const vector t = vector_magnitude(x, 5.8f), g = on_pieces_with_root(&gelu_tanh_grad_pieces, 6, t);
     return (floats){
         .f = positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t),
-        .df = where(x < 0, g, 1 - g),
+        .df = reflected(g, x),
         .f_at = -x,
         .df_at = -x,
     };

@@ -20,7 +20,7 @@ FLOATS(quick_gelu, 10.4f, 10.2f)
     const vector g = on_pieces_with_root(&quick_gelu_grad_pieces, 6, vector_size(x));
     return (floats){
         .f = positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f)),
-        .df = where(x < 0, g, 1 - g),
+        .df = reflected(g, x),
         .f_at = -x,
         .df_at = vector_size(x),
     };

@@ -46,7 +46,7 @@ FLOATS(squareplus, 0x1p60f, 0x1p60f)
     const vector g = vector_fma(rest, y, q);
     return (floats){
         .f = where(x < 0, z + c, w + (low + c)),
-        .df = where(x < 0, g, 1 - g),
+        .df = reflected(g, x),
         .f_at = size,
         .df_at = size,
     };
