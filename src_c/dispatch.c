@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cact.h"
+#include "direct.h"
 #include "flags.h"
 #include "operands.h"
 #include "threads.h"
@@ -13,6 +14,7 @@
 typedef struct {
     const char *name;
     int (*supported)(void);
+    int fast; /* memory, not arithmetic, sets the pace of large heavy float functions too */
     const cact_kernels *table[CACT_DTYPES];
 } isa;
 
@@ -41,8 +43,8 @@ static int supports_v4(void)
 
 extern const cact_kernels cact_v3_32[], cact_v3_64[], cact_v4_32[], cact_v4_64[];
 static const isa isas[] = {
-    {"x86-64-v4", supports_v4, {cact_v4_32, cact_v4_64}},
-    {"x86-64-v3", supports_v3, {cact_v3_32, cact_v3_64}},
+    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}},
+    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}},
 };
 #define ISAS ((int)(sizeof isas / sizeof isas[0]))
 
@@ -51,7 +53,7 @@ static const isa isas[] = {
 static int supports_neon(void) { return 1; } /* part of the architecture */
 
 extern const cact_kernels cact_neon_32[], cact_neon_64[];
-static const isa isas[] = {{"aarch64", supports_neon, {cact_neon_32, cact_neon_64}}};
+static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}}};
 #define ISAS 1
 
 #else
@@ -142,41 +144,6 @@ int cact_outputs(int i, cact_op op)
 
 /* ------------------------------------------------------------------ elementwise */
 #define CHUNK 256 /* elements per staged block: all of it stays in the first-level cache */
-
-#define ROWS_FROM {32768, 65536} /* elements, forward and backward */
-
-/* From where it pays that no store is split between two cache lines */
-#define LINE 64            /* bytes */
-#define ALIGN_FROM 16384   /* bytes */
-
-typedef struct {
-    cact_loop *loop;
-    char *const *in, *const *out;
-    const double *const *p;
-    int ins, outs;
-    size_t size, first; /* of an element; where to begin */
-} direct_work;
-
-static void direct_piece(void *context, size_t begin, size_t end)
-{
-    const direct_work *w = context;
-    const void *in[CACT_MAX_INPUTS] = {0};
-    void *out[CACT_MAX_PARAMS] = {0};
-    for (int k = 0; k < w->ins; k++)
-        in[k] = w->in[k] + (w->first + begin) * w->size;
-    for (int k = 0; k < w->outs; k++)
-        out[k] = w->out[k] + (w->first + begin) * w->size;
-    w->loop(end - begin, in, w->p, 0, out);
-}
-
-static int in_place(const direct_work *w)
-{
-    int found = 0;
-    for (int j = 0; j < w->ins; j++)
-        for (int k = 0; k < w->outs; k++)
-            found |= w->in[j] == w->out[k];
-    return found;
-}
 
 /* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
 typedef struct {
@@ -331,7 +298,7 @@ static void run_staged(const staged_work *w, size_t done, size_t n)
 
 /* All elements of contiguous operands: whole blocks where they lie, from the first output's next cache line on
  * if they are many.  What is left at the ends is a block that overlaps them, or is staged where it must not. */
-static void run_direct(const staged_work *s, direct_work *w, int heavy, size_t n)
+static void run_direct(const staged_work *s, direct_work *w, int heavy, int streams, size_t n)
 {
     const size_t first = n * w->size < ALIGN_FROM ? 0 : -(uintptr_t)w->out[0] % LINE / w->size;
     const size_t last = n - (n - first) % CACT_LANES;
@@ -341,7 +308,7 @@ static void run_direct(const staged_work *s, direct_work *w, int heavy, size_t n
     else if (first)
         run_staged(s, 0, first);
     w->first = first;
-    cact_in_pieces(heavy, last - first, w->size, 1, direct_piece, w);
+    cact_in_pieces(heavy, last - first, w->size, 1, piece_for(w, n, streams), w);
     w->first = 0;
     if (last < n && overlap)
         direct_piece(w, n - CACT_LANES, n);
@@ -376,7 +343,7 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
         for (int k = 0; k < params; k++)
             p[k] = (const double *)args[ins + k];
         direct_work w = {loop, args, args + first_out, p, ins, outs, (size_t)size, 0};
-        run_direct(&s, &w, cact_heavy(index), n);
+        run_direct(&s, &w, cact_heavy(index), !cact_heavy(index) || (own == CACT_FLOAT && active()->fast), n);
     } else
         run_staged(&s, 0, n);
     FLAGS_RESTORE;
@@ -414,7 +381,7 @@ void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *con
     const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
     const size_t size = sizes[own];
     const direct_work w = {active()->table[dtype][index].loop[op], args, args + ins, NULL, ins, outs, size, 0};
-    int direct = count > 1 && n >= CACT_LANES && n < HEAVY_FROM && !in_place(&w);
+    int direct = count > 1 && n >= CACT_LANES && n * size < HEAVY_FROM && !in_place(&w);
     for (int k = 0; k < ins + outs; k++)
         direct &= type[k] == own && inner[k] == (ptrdiff_t)size;
     if (direct) {
@@ -469,11 +436,7 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     if (direct) {
         rows_work w = {row, args, steps, n, ins};
         FLAGS_SAVE;
-        static const size_t from[2] = ROWS_FROM;
-        if (rows > 1 && rows * n >= from[op == CACT_BACKWARD])
-            cact_parallel(rows, (HEAVY_GRAIN + n - 1) / n, rows_piece, &w);
-        else
-            rows_piece(&w, 0, rows);
+        cact_in_pieces(1, rows, size, n, rows_piece, &w);
         FLAGS_RESTORE;
         return 0;
     }

@@ -10,11 +10,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "threads.h"
 
 #define MOST_THREADS 256
-#define SPINS 2000 /* about 30 us: the next call of a training loop finds the worker awake */
+#define SPIN_NS 50000 /* what waking a thread takes: the next call of a training loop finds the workers awake */
 
 static pthread_mutex_t job_lock = PTHREAD_MUTEX_INITIALIZER; /* held by the caller whose job runs */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;     /* guards what follows */
@@ -22,7 +23,8 @@ static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITI
 static atomic_int wanted = 1; /* threads, the caller included */
 static int started;           /* workers alive */
 static int open_to;           /* workers that may still join the job: those with a lower number */
-static int joined;            /* workers at work on it */
+static atomic_uint joined;    /* workers at work on it */
+static atomic_int awake;      /* workers that spin */
 static atomic_uint generation;
 
 static struct {
@@ -62,6 +64,26 @@ static inline void relax(void)
 #endif
 }
 
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Wait a while for `number` to be other than `value`, or to be it. */
+static void spin(const atomic_uint *number, unsigned value, int to_be)
+{
+    const int64_t until = now() + SPIN_NS;
+    do
+        for (int i = 0; i < 16; i++) {
+            if ((atomic_load_explicit(number, memory_order_acquire) == value) == to_be)
+                return;
+            relax();
+        }
+    while (now() < until);
+}
+
 static void work(void)
 {
     for (;;) {
@@ -77,18 +99,19 @@ static void *worker(void *argument)
     const int number = (int)(size_t)argument;
     unsigned seen = 0;
     for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&generation, memory_order_acquire) == seen; i++)
-            relax();
+        atomic_fetch_add(&awake, 1);
+        spin(&generation, seen, 0);
         pthread_mutex_lock(&lock);
+        atomic_fetch_sub(&awake, 1);
         while (number >= open_to || atomic_load(&generation) == seen)
             pthread_cond_wait(&wake, &lock);
         seen = atomic_load(&generation);
-        joined++;
+        atomic_fetch_add(&joined, 1);
         set_control(job.control);
         pthread_mutex_unlock(&lock);
         work();
         pthread_mutex_lock(&lock);
-        if (--joined == 0)
+        if (atomic_fetch_sub(&joined, 1) == 1)
             pthread_cond_signal(&idle);
         pthread_mutex_unlock(&lock);
     }
@@ -102,7 +125,9 @@ static void after_fork(void)
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&wake, NULL);
     pthread_cond_init(&idle, NULL);
-    started = open_to = joined = 0;
+    started = open_to = 0;
+    atomic_store(&joined, 0);
+    atomic_store(&awake, 0);
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -131,13 +156,18 @@ static void start(int count)
     pthread_attr_destroy(&attributes);
 }
 
-void cact_parallel(size_t n, size_t grain, cact_piece *piece, void *context)
+void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, void *context)
 {
     const size_t pieces = grain ? (n + grain - 1) / grain : 1;
     int threads = atomic_load_explicit(&wanted, memory_order_relaxed);
     if ((size_t)threads > pieces)
         threads = (int)pieces;
     if (threads <= 1 || pthread_mutex_trylock(&job_lock)) {
+        piece(context, 0, n);
+        return;
+    }
+    if (!waking_pays && !atomic_load(&awake)) {
+        pthread_mutex_unlock(&job_lock);
         piece(context, 0, n);
         return;
     }
@@ -153,6 +183,9 @@ void cact_parallel(size_t n, size_t grain, cact_piece *piece, void *context)
     /* Nothing is left to begin: wait for those who are at it, not for those who have not woken. */
     pthread_mutex_lock(&lock);
     open_to = 0;
+    pthread_mutex_unlock(&lock);
+    spin(&joined, 0, 1);
+    pthread_mutex_lock(&lock);
     while (joined)
         pthread_cond_wait(&idle, &lock);
     pthread_mutex_unlock(&lock);

@@ -6,21 +6,29 @@
 
 typedef void cact_piece(void *context, size_t begin, size_t end);
 
-/* piece() over [0, n), cut at multiples of `grain`, by up to cact_get_threads() threads. */
-void cact_parallel(size_t n, size_t grain, cact_piece *piece, void *context);
+/* piece() over [0, n), cut at multiples of `grain`, by up to cact_get_threads() threads; by the caller alone if all
+ * others sleep and `waking_pays` is not set. */
+void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, void *context);
 
-/* From where a second thread pays, and the pieces (measured on 2 cores: benchmarks/threads.py). */
-#define HEAVY_FROM 32768     /* elements: 20 us of work and more */
-#define HEAVY_GRAIN 8192     /* elements */
-#define LIGHT_FROM (8 << 20) /* bytes: memory sets the pace, so only where no cache holds them */
-#define LIGHT_GRAIN (1 << 18)
+/* From where a second thread pays, in bytes of one operand (measured on 2 cores: benchmarks/threads.py): where
+ * arithmetic sets the pace, and where memory does, if no cache near a core holds it.  To wake a thread takes as long as
+ * a call of that size, so it pays from four times that; in a row of calls it is awake. */
+#define HEAVY_FROM (128 << 10)
+#define LIGHT_FROM (1 << 20)
+#define WAKING 4
 
-/* The same for n rows of elements of a size, in parallel where it pays. */
+/* Pieces, in bytes of one operand: an eighth of the whole, for threads that are not equally fast, within bounds. */
+#define LEAST_PIECE (32 << 10)
+#define MOST_PIECE (512 << 10)
+
+/* The same for n rows of elements of a size (of single elements: row = 1), in parallel where it pays. */
 static inline void cact_in_pieces(int heavy, size_t n, size_t size, size_t row, cact_piece *piece, void *work)
 {
-    const size_t grain = heavy ? HEAVY_GRAIN : LIGHT_GRAIN;
-    if (heavy ? n * row >= HEAVY_FROM : n * row * size >= LIGHT_FROM)
-        cact_parallel(n, (grain + row - 1) / row, piece, work);
+    const size_t bytes = n * row * size, from = heavy ? HEAVY_FROM : LIGHT_FROM;
+    size_t grain = bytes / 8 < LEAST_PIECE ? LEAST_PIECE : bytes / 8 > MOST_PIECE ? MOST_PIECE : bytes / 8;
+    grain &= ~(size_t)(LEAST_PIECE - 1);
+    if (bytes >= from)
+        cact_parallel(n, (grain + row * size - 1) / (row * size), bytes >= WAKING * from, piece, work);
     else if (n)
         piece(work, 0, n);
 }

@@ -47,6 +47,36 @@ def test_same_bits_for_any_number(name):
 
 
 @needs_c
+@pytest.mark.parametrize("name, dtype", [("relu", "f4"), ("relu", "f8"), ("sigmoid", "f4"), ("hardtanh", "f4")])
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_same_bits_past_the_caches(name, dtype, offset):
+    """Operands of more than 64 MB, whose results are stored past the caches, aligned or not."""
+    f, step = cact.get(name), 1 << 16
+    n = (66 << 20) // 2 // np.dtype(dtype).itemsize + 37
+    x = np.random.default_rng(3).normal(0, 3, n + offset).astype(dtype)[offset:]
+    dy = x[::-1]
+    outs = [np.full(n + offset + 1, 7, dtype) for _ in range(2)]
+    y, dx = (a[offset:-1] for a in outs)
+    for threads in (1, 2):
+        with cact.num_threads(threads):
+            f(x, out=y)
+            f.backward(dy.copy(), x, out=dx)
+            with cact.num_threads(1):
+                for i in range(0, n, step):
+                    same_bits(y[i : i + step], f(x[i : i + step]))
+                    same_bits(dx[i : i + step], f.backward(dy[i : i + step].copy(), x[i : i + step]))
+            y[:] = dx[:] = 0
+            value, g = f.value_and_grad(x)
+            with cact.num_threads(1):
+                for i in range(0, n, step):
+                    same_bits(value[i : i + step], f(x[i : i + step]))
+                    same_bits(g[i : i + step], f.grad(x[i : i + step]))
+    for a in outs:
+        assert (a[:offset] == 7).all()
+        assert a[-1] == 7
+
+
+@needs_c
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_same_bits(name):
     f = cact.get(name)

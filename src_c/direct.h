@@ -1,0 +1,125 @@
+/* direct.h - runs kernels on contiguous operands where they lie, and streams results past the caches. */
+#ifndef CACT_DIRECT_H
+#define CACT_DIRECT_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "cact.h"
+#include "threads.h"
+
+#define LINE 64          /* bytes of a cache line */
+#define ALIGN_FROM 16384 /* bytes from where it pays that no store is split between two lines */
+
+/* Past the caches results go to memory directly: a plain store reads the line first, and puts out of the caches what
+ * might be wanted.  In the caches that is up to three times slower, and where arithmetic sets the pace it gains nothing. */
+#define STREAM_AT_MOST_FROM ((size_t)64 << 20) /* bytes of all operands; less where the last cache is small */
+#define STREAMED 1024                  /* bytes of a result at a time, computed in the first-level cache */
+#define AHEAD 4096                     /* bytes: how far before their use inputs are asked for */
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <emmintrin.h>
+
+/* From leaf 4 of Intel's CPUID, 0x8000001d of AMD's: the same fields.  0 if they do not say. */
+static size_t last_cache(void)
+{
+    size_t largest = 0;
+    for (int leaf = 0; leaf < 2; leaf++)
+        for (unsigned i = 0, a = 1, b, c, d; i < 8 && (a & 31); i++)
+            if (__get_cpuid_count(leaf ? 0x8000001du : 4u, i, &a, &b, &c, &d) && (a & 31)) {
+                const size_t size = ((b >> 22) + 1) * ((b >> 12 & 0x3ff) + 1) * (size_t)((b & 0xfff) + 1) * (c + (size_t)1);
+                largest = size > largest ? size : largest;
+            } else
+                break;
+    return largest;
+}
+
+static size_t stream_from(void)
+{
+    static _Atomic size_t from;
+    if (!from) { /* racing threads find the same */
+        const size_t cache = last_cache() * 3 / 2;
+        from = cache && cache < STREAM_AT_MOST_FROM ? cache : STREAM_AT_MOST_FROM;
+    }
+    return from;
+}
+
+/* to = from, whole lines past the caches */
+static void stream(char *to, const char *from, size_t bytes)
+{
+    const size_t head = -(uintptr_t)to % LINE, first = head < bytes ? head : bytes;
+    const size_t whole = (bytes - first) / LINE * LINE;
+    memcpy(to, from, first);
+    for (size_t i = first; i < first + whole; i += sizeof(__m128i))
+        _mm_stream_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+    memcpy(to + first + whole, from + first + whole, bytes - first - whole);
+}
+
+static void streamed(void) { _mm_sfence(); } /* stores past the caches are not ordered with others */
+
+#else
+static size_t stream_from(void) { return SIZE_MAX; }
+static void stream(char *to, const char *from, size_t bytes) { memcpy(to, from, bytes); }
+static void streamed(void) {}
+#endif
+
+typedef struct {
+    cact_loop *loop;
+    char *const *in, *const *out;
+    const double *const *p;
+    int ins, outs;
+    size_t size, first; /* of an element; where to begin */
+} direct_work;
+
+static void direct_piece(void *context, size_t begin, size_t end)
+{
+    const direct_work *w = context;
+    const void *in[CACT_MAX_INPUTS] = {0};
+    void *out[CACT_MAX_PARAMS] = {0};
+    for (int k = 0; k < w->ins; k++)
+        in[k] = w->in[k] + (w->first + begin) * w->size;
+    for (int k = 0; k < w->outs; k++)
+        out[k] = w->out[k] + (w->first + begin) * w->size;
+    w->loop(end - begin, in, w->p, 0, out);
+}
+
+static void streamed_piece(void *context, size_t begin, size_t end)
+{
+    const direct_work *w = context;
+    _Alignas(LINE) char block[CACT_MAX_PARAMS][STREAMED];
+    const void *in[CACT_MAX_INPUTS] = {0};
+    void *out[CACT_MAX_PARAMS] = {0};
+    for (int k = 0; k < w->outs; k++)
+        out[k] = block[k];
+    for (size_t i = begin, n; i < end; i += n) {
+        const size_t at = (w->first + i) * w->size;
+        n = end - i < STREAMED / w->size ? end - i : STREAMED / w->size;
+        for (int k = 0; k < w->ins; k++) {
+            in[k] = w->in[k] + at;
+            for (size_t ahead = AHEAD; ahead < AHEAD + STREAMED; ahead += LINE)
+                __builtin_prefetch((const char *)in[k] + ahead);
+        }
+        w->loop(n, in, w->p, 0, out);
+        for (int k = 0; k < w->outs; k++)
+            stream(w->out[k] + at, block[k], n * w->size);
+    }
+    streamed();
+}
+
+static int in_place(const direct_work *w)
+{
+    int found = 0;
+    for (int j = 0; j < w->ins; j++)
+        for (int k = 0; k < w->outs; k++)
+            found |= w->in[j] == w->out[k];
+    return found;
+}
+
+static cact_piece *piece_for(const direct_work *w, size_t n, int streams)
+{
+    const size_t operands = (size_t)(w->ins + w->outs);
+    return streams && n * w->size >= stream_from() / operands && !in_place(w) ? streamed_piece : direct_piece;
+}
+
+#endif
