@@ -47,7 +47,9 @@ def test_same_bits_for_any_number(name):
 
 
 @needs_c
-@pytest.mark.parametrize("name, dtype", [("relu", "f4"), ("relu", "f8"), ("sigmoid", "f4"), ("hardtanh", "f4")])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("relu", "f4"), ("relu", "f8"), ("sigmoid", "f4"), ("hardtanh", "f4")]
+)
 @pytest.mark.parametrize("offset", [0, 1, 5])
 def test_same_bits_past_the_caches(name, dtype, offset):
     """Operands of more than 64 MB, whose results are stored past the caches, aligned or not."""
