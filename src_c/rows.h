@@ -207,15 +207,28 @@ static __attribute__((noinline)) real maximum(size_t n, const real *x, const rea
 /* The bits of a NaN are the same everywhere. */
 INLINE real one_nan(double y) { return y == y ? (real)y : (real)NAN; }
 
+#if CACT_REAL == 64
+#include "rows_double.h"
+#endif
+
 /* y = e^{sign x - max}; the difference is exact.  -inf gives 0; NaN and inf - inf give NaN. */
 static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, double sign, double max, real *y)
 {
     n &= ~(size_t)(LANES - 1);
-    IVDEP for (size_t i = 0; i < n; i++)
-    {
-        const double z = x[i] * sign, d = z - max;
-        exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(z, -max)));
-        y[i] = (real)(d != d ? d : rounded(e.value) * e.tail);
+    for (size_t i = 0; i < n; i += LANES) {
+#if CACT_REAL == 64
+        vector e_block[LANES / VECTOR];
+        if (shifted_exp_block(x + i, sign, max, e_block)) {
+            memcpy(y + i, e_block, sizeof e_block);
+            continue;
+        }
+#endif
+        IVDEP for (size_t j = i; j < i + LANES; j++)
+        {
+            const double z = x[j] * sign, d = z - max;
+            exponential e = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(z, -max)));
+            y[j] = (real)(d != d ? d : rounded(e.value) * e.tail);
+        }
     }
 }
 
@@ -249,6 +262,12 @@ static __attribute__((noinline)) num total(size_t n, const real *y, const real *
 #include "rows_float.h"
 #endif
 
+static __attribute__((noinline)) void times_num(size_t n, num r, real *y) /* y = r y */
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+        y[i] = one_nan(rounded_times(r, y[i]));
+}
+
 static void softmax_signed(size_t n, const real *x, double sign, real *y)
 {
     real last[LANES];
@@ -267,11 +286,9 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
         last[j] = 0; /* the padding, also where max is -inf or NaN */
     const num r = reciprocal(total(n, y, last));
     const size_t whole = n & ~(size_t)(LANES - 1);
-    IVDEP for (size_t i = 0; i < whole; i++)
-        y[i] = one_nan(rounded(times(r, y[i])));
+    times_num(whole, r, y);
     if (n % LANES) {
-        for (int j = 0; j < LANES; j++)
-            last[j] = one_nan(rounded(times(r, last[j])));
+        times_num(LANES, r, last);
         put_last(last, n, y);
     }
 }
@@ -389,12 +406,9 @@ static __attribute__((noinline)) int times_difference(size_t n, const real *dy, 
     int64_t near = 0;
     IVDEP for (size_t i = 0; i < n; i++)
     {
-        near |= abs_(dy[i] - d.hi) < m.near;
-#if CACT_REAL == 32 /* dy - d.hi is exact where it cancels */
-        dx[i] = one_nan((dy[i] - d.hi - d.lo) * (y[i] * sign));
-#else
-        dx[i] = one_nan(rounded(times(sub(exact(dy[i]), d), y[i] * sign)));
-#endif
+        const double t = dy[i] - d.hi, v = y[i] * sign; /* t is exact where it cancels */
+        near |= abs_(t) < m.near;
+        dx[i] = one_nan(fma_(v, t, -(v * d.lo)));
     }
     return near != 0;
 }

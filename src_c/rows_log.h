@@ -29,12 +29,22 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
                 copy[j] = i + j < n ? part[j] : (real)-INFINITY;
             part = copy;
         }
-        IVDEP for (size_t j = 0; j < m; j++)
-        {
-            const double d = part[j] - max;
-            const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
-            const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
-            e[j] = d == d ? v : d;
+        for (size_t begin = 0; begin < m; begin += LANES) {
+#if CACT_REAL == 64
+            vector block[LANES / VECTOR];
+            if (shifted_exp_block(part + begin, 1, max, block)) {
+                VECTORS put(e + begin + k * VECTOR,
+                            where(vector_at(part + begin + k * VECTOR) == max, vector_of(0), block[k] * UP));
+                continue;
+            }
+#endif
+            IVDEP for (size_t j = begin; j < begin + LANES; j++)
+            {
+                const double d = part[j] - max;
+                const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
+                const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
+                e[j] = d == d ? v : d;
+            }
         }
         for (size_t j = 0; j < m; j++)
             equal += (double)part[j] == max;
@@ -47,12 +57,9 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
 
 static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)
 {
+    const double s = rounded(log_sum);
     IVDEP for (size_t i = 0; i < n; i++)
-    {
-        const double d = x[i] - max;
-        const double r = rounded(sub(sum(x[i], -max), log_sum)); /* of one sign: nothing cancels */
-        y[i] = one_nan(d < -DBL_MAX ? d - rounded(log_sum) : r);
-    }
+        y[i] = one_nan((x[i] - max) - s); /* of one sign: of three roundings none is of more than the result */
 }
 
 #if CACT_REAL == 32
@@ -197,19 +204,25 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
     need_words(row, 2);
     const num s = abs_(row->sum.hi) <= DBL_MAX ? num_of(row->sum) : exact(row->sum.hi);
     int64_t close = 0;
-    IVDEP for (size_t i = 0; i < n; i++)
-    {
-        const double v = y[i], least = sizeof(real) == 4 ? -300 : -FARTHEST;
-        const num z = exact(v > 300 ? 300 : v < least ? least : v);
-#if CACT_REAL == 32
-        const num share = exp_precise(z) * s;
-#else
-        const exponential e = exp_far(z);
-        const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
+    for (size_t begin = 0; begin < n; begin += LANES) {
+#if CACT_REAL == 64
+        if (minus_share_block(dy + begin, s, y + begin, dx + begin))
+            continue;
 #endif
-        const double d = rounded(sub(exact(dy[i]), share));
-        dx[i] = one_nan(v == v ? d : v);
-        close |= abs_(d) < abs_(dy[i]) * CLOSE;
+        IVDEP for (size_t i = begin; i < begin + LANES; i++)
+        {
+            const double v = y[i], least = sizeof(real) == 4 ? -300 : -FARTHEST;
+            const num z = exact(v > 300 ? 300 : v < least ? least : v);
+#if CACT_REAL == 32
+            const num share = exp_precise(z) * s;
+#else
+            const exponential e = exp_far(z);
+            const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
+#endif
+            const double d = rounded(sub(exact(dy[i]), share));
+            dx[i] = one_nan(v == v ? d : v);
+            close |= abs_(d) < abs_(dy[i]) * CLOSE;
+        }
     }
     if (close)
         minus_share_closely(n, dy, row, y, dx);

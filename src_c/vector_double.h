@@ -65,15 +65,43 @@ INLINE vector where_less(vector x, double limit, vector a, vector b) /* a where 
 #endif
 }
 
-/* max(x, 0); -0 stays, and NaN where that matters not */
-INLINE vector positive(vector x)
+/* At most `most`; NaN stays. */
+INLINE vector vector_at_most(vector x, vector most)
 {
 #if defined(__AVX512F__)
-    return (vector)_mm512_max_pd(_mm512_setzero_pd(), (__m512d)x);
+    return (vector)_mm512_min_pd((__m512d)most, (__m512d)x);
 #elif defined(__AVX2__)
-    return (vector)_mm256_max_pd(_mm256_setzero_pd(), (__m256d)x);
+    return (vector)_mm256_min_pd((__m256d)most, (__m256d)x);
 #else
-    return where(x < 0, vector_of(0), x);
+    return where(x > most, most, x);
+#endif
+}
+
+/* At least `least`; NaN stays. */
+INLINE vector vector_at_least(vector x, vector least)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_max_pd((__m512d)least, (__m512d)x);
+#elif defined(__AVX2__)
+    return (vector)_mm256_max_pd((__m256d)least, (__m256d)x);
+#else
+    return where(x < least, least, x);
+#endif
+}
+
+INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
+
+INLINE int some(integers m) /* -1, and not all 0 */
+{
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_pd((__m256d)m) != 0;
+#else
+    int64_t r = 0;
+    for (int j = 0; j < VECTOR; j++)
+        r |= m[j];
+    return r != 0;
 #endif
 }
 
@@ -92,14 +120,60 @@ INLINE int all_below(vector t, double limit)
 #endif
 }
 
-/* ------------------------------------------------------------------ exponential
- * e^z = power (1 + p), |p| < 0.0443, p to 2^-56: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact,
- * power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j).  z such that power is not subnormal. */
 typedef struct {
-    vector power, p;
+    vector hi, lo;
+} two;
+
+INLINE two two_of(double hi, double lo) { return (two){vector_of(hi), vector_of(lo)}; }
+
+INLINE two two_add(two a, two b)
+{
+    const vector s = a.hi + b.hi, c = s - a.hi;
+    return (two){s, ((a.hi - (s - c)) + (b.hi - c)) + (a.lo + b.lo)};
+}
+
+INLINE two two_product(vector a, vector b)
+{
+    const vector p = a * b;
+    return (two){p, vector_fma(a, b, -p)};
+}
+
+INLINE two two_times(two a, vector b)
+{
+    const vector p = a.hi * b;
+    return (two){p, vector_fma(a.lo, b, vector_fma(a.hi, b, -p))};
+}
+
+INLINE two two_square(two a)
+{
+    const vector p = a.hi * a.hi;
+    return (two){p, vector_fma(2 * a.hi, a.lo, vector_fma(a.hi, a.hi, -p))};
+}
+
+INLINE two two_mul(two a, two b)
+{
+    const vector p = a.hi * b.hi;
+    return (two){p, vector_fma(a.hi, b.lo, vector_fma(a.lo, b.hi, vector_fma(a.hi, b.hi, -p)))};
+}
+
+/* a/b, rounded once */
+INLINE vector quotient(two a, two b)
+{
+    const vector y = 1 / b.hi, q = a.hi * y;
+    return vector_fma(vector_fnma(q, b.lo, vector_fnma(q, b.hi, a.hi) + a.lo), y, q);
+}
+
+/* ------------------------------------------------------------------ exponential
+ * e^(z.hi + z.lo) = power (1 + p + p_low), |p| < 0.0443: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact,
+ * power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j); near 0 power is 1.  z such that power is not subnormal. */
+typedef struct {
+    vector power, p, p_low;
 } times_one_plus;
 
-INLINE times_one_plus exp_parts(vector z)
+/* p to 2^-56.5, or with one term more to 2^-60.7 of itself; e^u - 1 = u + u^2 Q(u), tools/exp_vector.py */
+enum { TO_ONE, TO_ITSELF };
+
+INLINE times_one_plus exp_parts(two z, const int relative)
 {
     static const uint64_t powers[8] = { /* the bits of T_j less j 2^49 */
         0x3ff0000000000000, 0x3fef72b83c7d517b, 0x3fef06fe0a31b715, 0x3feebfdad5362a27,
@@ -107,71 +181,108 @@ INLINE times_one_plus exp_parts(vector z)
     static const double below[8] = { /* L_j */
         0, -0x1.01b15eaa59348p-55, 0x1.34d754db0abb6p-55, 0x1.690cebb7aafb0p-56,
         -0x1.3b3efbf5e2228p-54, 0x1.db72fc1f0eab4p-55, 0x1.c1a7792cb3387p-55, 0x1.4a385a63d07a7p-56};
-    const vector t = vector_fma(z, vector_of(8 * LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
+    const vector t = vector_fma(z.hi, vector_of(8 * LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
     const integers i = (integers)t;
-    const vector r = vector_fma(n, vector_of(-LN2_HI / 8), z);
-    const vector rest = n * (-LN2_LO / 8) + look_up(below, i), u = r + rest, s = u * u;
-    /* tools/exp_vector.py: e^u - 1 = u + u^2 Q(u), 2^-56.5 */
-    vector even = vector_fma(vector_of(0x1.6c1b70f4cae2ep-10), s, vector_of(0x1.5555554e945cp-5));
-    vector odd = vector_fma(vector_of(0x1.a01e2bdf9010cp-13), s, vector_of(0x1.1111110e10a35p-7));
-    even = vector_fma(even, s, vector_of(0x1.000000000002ep-1));
-    odd = vector_fma(odd, s, vector_of(0x1.555555555556ap-3));
-    return (times_one_plus){
-        .power = (vector)((integers)look_up((const double *)powers, i) + (i << 49)),
-        .p = r + vector_fma(s, vector_fma(odd, u, even), rest),
-    };
+    const vector r = vector_fma(n, vector_of(-LN2_HI / 8), z.hi);
+    const vector rest = n * (-LN2_LO / 8) + look_up(below, i) + z.lo, u = r + rest, s = u * u;
+    vector even, odd;
+    if (relative == TO_ONE) {
+        even = vector_fma(vector_of(0x1.6c1b70f4cae2ep-10), s, vector_of(0x1.5555554e945cp-5));
+        odd = vector_fma(vector_of(0x1.a01e2bdf9010cp-13), s, vector_of(0x1.1111110e10a35p-7));
+        even = vector_fma(even, s, vector_of(0x1.000000000002ep-1));
+        odd = vector_fma(odd, s, vector_of(0x1.555555555556ap-3));
+    } else {
+        even = vector_fma(vector_of(0x1.a01de4c9e733p-16), s, vector_of(0x1.6c16c1685a7d8p-10));
+        odd = vector_fma(vector_of(0x1.a01edd957c466p-13), s, vector_of(0x1.1111110c65bacp-7));
+        even = vector_fma(even, s, vector_of(0x1.5555555555572p-5));
+        odd = vector_fma(odd, s, vector_of(0x1.555555555559dp-3));
+        even = vector_fma(even, s, vector_of(0.5));
+    }
+    const vector q = vector_fma(s, vector_fma(odd, u, even), rest), p = r + q;
+    return (times_one_plus){(vector)((integers)look_up((const double *)powers, i) + (i << 49)), p, q - (p - r)};
 }
 
-typedef struct {
-    vector hi, lo;
-} two;
+INLINE two only(vector z) { return (two){z, NOTHING_ADDED}; }
 
-/* 1 + e^z, z >= 0 */
-INLINE two one_plus_exp(vector z)
+INLINE vector exp_rounded(two z)
 {
-    const times_one_plus e = exp_parts(z);
+    const times_one_plus e = exp_parts(z, TO_ONE);
+    return vector_fma(e.power, e.p, e.power);
+}
+
+INLINE two exp_two(two z)
+{
+    const times_one_plus e = exp_parts(z, TO_ONE);
+    const vector hi = vector_fma(e.power, e.p, e.power);
+    return (two){hi, vector_fma(e.power, e.p, e.power - hi)};
+}
+
+/* e^z - 1, z <= 0, of which p is TO_ITSELF */
+INLINE two exp_minus_one(times_one_plus e)
+{
+    const vector a = e.power - 1, a_low = e.power - (a + 1), hi = vector_fma(e.power, e.p, a);
+    return (two){hi, vector_fma(e.power, e.p, a - hi) + vector_fma(e.power, e.p_low, a_low)};
+}
+
+INLINE two exp_plus_one(times_one_plus e) /* z >= 0 */
+{
     const vector a = e.power + 1, a_low = 1 - (a - e.power), hi = vector_fma(e.power, e.p, a);
     return (two){hi, vector_fma(e.power, e.p, a - hi) + a_low};
 }
 
-/* x/d, rounded once */
-INLINE vector quotient(two x, two d)
-{
-    const vector y = 1 / d.hi, q = x.hi * y;
-    return vector_fma(vector_fnma(q, d.lo, vector_fnma(q, d.hi, x.hi) + x.lo), y, q);
-}
+INLINE two one_plus_exp(two z) { return exp_plus_one(exp_parts(z, TO_ONE)); }
 
 /* s(-t), s = sigmoid, 0 <= t < 708 */
 INLINE vector sigmoid_of_minus(vector t)
 {
-    const two d = one_plus_exp(t);
+    const two d = one_plus_exp(only(t));
     const vector y = 1 / d.hi;
     return vector_fma(vector_fnma(y, d.lo, vector_fnma(y, d.hi, vector_of(1))), y, y);
 }
 
-/* silu'(-t) = (1 + e - t e)/(1 + e)^2, e = e^t, 0 <= t < 36 (beyond 2^52 1 + e loses the 1).  Within 1/32
- * of the root the numerator is its Taylor series, -(e^d - 1 + d e^d/(root - 1)), d = t - root:
- * tools/exp_vector.py. */
-INLINE vector silu_slope_of_minus(vector t)
+/* x s(v), |v| < 708, v of the sign of x: max(x, 0) - |x|/(1 + e^|v|) */
+INLINE vector times_sigmoid_of(vector x, two v)
 {
-    static const double first = -0x1.25d4ef2c90514p+2, first_low = 0x1.5569ed36e56f5p-65;
-    static const double c[] = {-0x1.05d4ef2c90514p+2, -0x1.f6548903cb4d3p+0,
-                               -0x1.47c6943b6b170p-1, -0x1.43824ff726d2cp-3, -0x1.00881b903eea9p-5,
-                               -0x1.53e002137e6b7p-8, -0x1.82922dcb47388p-11};
-    const double root = 0x1.474973c84120bp+0, root_low = 0x1.f8d74bc9ac154p-54;
-    const vector near = t - root, d = near - root_low, size = vector_size(d);
-    vector p = vector_of(c[6]);
-    for (int i = 5; i >= 0; i--)
-        p = vector_fma(p, d, vector_of(c[i]));
-    p = vector_fma(d, d * p, vector_fma(d, vector_of(first_low), vector_of(-root_low * first)));
-    const vector beside = vector_fma(near, vector_of(first), p);
-    const two a = one_plus_exp(t);
-    const vector q = a.hi * a.hi, q_low = vector_fma(2 * a.hi, a.lo, vector_fma(a.hi, a.hi, -q));
-    const two numerator = {
-        where_less(size, 0x1p-5, beside, vector_fnma(t, a.hi - 1, a.hi)),
-        where_less(size, 0x1p-5, vector_of(0), vector_fnma(t, a.lo, a.lo)),
-    };
-    return quotient(numerator, (two){q, q_low});
+    return positive(x) - quotient(only(vector_size(x)), one_plus_exp(v));
+}
+
+/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on; not normalised */
+INLINE two two_of_tanh(two t)
+{
+    const two z = {vector_at_least(-2 * t.hi, vector_of(-44)), -2 * t.lo};
+    const two m = exp_minus_one(exp_parts(z, TO_ITSELF));
+    const vector d = 2 + m.hi, d_low = (m.hi - (d - 2)) + m.lo, y = 1 / d, q = m.hi * y;
+    return (two){-q, -y * (vector_fnma(q, d_low, vector_fnma(q, d, m.hi)) + m.lo)};
+}
+
+/* f' where it is not within 2^-5 of its root, else its Taylor series: root and c as in beside_root() (real.h). */
+INLINE vector vector_beside_root(vector x, vector x_low, vector df, double hi, double lo, double c1, double c1_low,
+                                 const double *c)
+{
+    const vector near = x - hi, rest = x_low - lo, d = near + rest, d_low = (near - d) + rest;
+    const integers beside = vector_size(d) < 0x1p-5;
+    if (!some(beside)) /* seldom */
+        return df;
+    vector s = vector_of(c[8]);
+    for (int i = 7; i >= 0; i--)
+        s = vector_fma(s, d, vector_of(c[i]));
+    const vector tail = vector_fma(d_low, vector_of(c1), d * vector_fma(d, s, vector_of(c1_low)));
+    return where(beside, vector_fma(d, vector_of(c1), tail), df);
+}
+
+/* d/dx x s(v) at x = -t, v(x) = -v(-x) and w = x v': (1 + e - w e)/(1 + e)^2, e = e^v, 0 <= v < 36 (beyond 2^52 1 + e
+ * loses the 1) */
+INLINE vector times_sigmoid_slope(two v, two w)
+{
+    const two a = one_plus_exp(v);
+    const vector e = a.hi - 1, n = vector_fnma(w.hi, e, a.hi);
+    const vector low = vector_fnma(w.lo, e, vector_fnma(w.hi, a.lo, a.lo));
+    return quotient((two){n, low}, two_square(a));
+}
+
+INLINE vector silu_slope_of_minus(two t)
+{
+    return vector_beside_root(-t.hi, -t.lo, times_sigmoid_slope(t, t), SILU_ROOT, SILU_SERIES);
 }
 
 #endif

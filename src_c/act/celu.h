@@ -25,6 +25,11 @@ FLOATS(celu, INFINITY, INFINITY) /* a = 1 */
 {
     return elu_floats(x);
 }
+#else
+DOUBLES(celu, INFINITY, 708) /* a = 1 */
+{
+    return elu_doubles(x);
+}
 #endif
 #endif
-ROW_Y_FLOATS_USUAL(celu, 1, HEAVY, 1)
+ROW_Y_VECTORS_USUAL(celu, 1, HEAVY, 1)

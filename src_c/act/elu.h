@@ -28,6 +28,18 @@ FLOATS(elu, INFINITY, INFINITY) /* a = 1 */
         .df_at = -x,
     };
 }
+#else
+DOUBLES(elu, INFINITY, 708) /* a = 1 */
+{
+    const vector t = vector_size(x);
+    const two f = exp_minus_one(exp_parts(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF));
+    return (doubles){
+        .f = where_less(x, 0, f.hi + f.lo, x),
+        .df = where_less(x, 0, exp_rounded(only(-t)), vector_of(1)),
+        .f_at = t,
+        .df_at = t,
+    };
+}
 #endif
 #endif
-ROW_Y_FLOATS_USUAL(elu, 1, HEAVY, 1)
+ROW_Y_VECTORS_USUAL(elu, 1, HEAVY, 1)

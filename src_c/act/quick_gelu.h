@@ -25,6 +25,19 @@ FLOATS(quick_gelu, 10.4f, 10.2f)
         .df_at = vector_size(x),
     };
 }
+#else
+DOUBLES(quick_gelu, 415, 21)
+{
+    const vector t = vector_size(x);
+    const two v = two_times(two_of(0x1.b3b645a1cac08p+0, 0x1.89374bc6a7efap-55), t);
+    const vector g = silu_slope_of_minus(v);
+    return (doubles){
+        .f = times_sigmoid_of(x, v),
+        .df = where_negative(x, g, 1 - g),
+        .f_at = t,
+        .df_at = t,
+    };
+}
 #endif
 #endif
-ROW_FLOATS(quick_gelu, HEAVY)
+ROW_VECTORS(quick_gelu, HEAVY)

@@ -33,9 +33,9 @@ FLOATS(silu, 17.7f, 17.4f)
 #else
 DOUBLES(silu, 708, 36)
 {
-    const vector t = vector_size(x), g = silu_slope_of_minus(t);
+    const vector t = vector_size(x), g = silu_slope_of_minus(only(t));
     return (doubles){
-        .f = positive(x) - quotient((two){t, NOTHING_ADDED}, one_plus_exp(t)),
+        .f = times_sigmoid_of(x, only(t)),
         .df = where_negative(x, g, 1 - g),
         .f_at = t,
         .df_at = t,

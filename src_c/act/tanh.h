@@ -69,6 +69,18 @@ FLOATS(tanh, INFINITY, 8.07f)
         .df_at = vector_size(x),
     };
 }
+#else
+DOUBLES(tanh, INFINITY, 354)
+{
+    const vector t = vector_size(x), s = sigmoid_of_minus(2 * t);
+    const two f = two_of_tanh(only(t));
+    return (doubles){
+        .f = with_sign_of(f.hi + f.lo, x),
+        .df = 4 * vector_fma(-s, s, s),
+        .f_at = t,
+        .df_at = t,
+    };
+}
 #endif
 #endif
-ROW_Y_FLOATS(tanh, HEAVY)
+ROW_Y_VECTORS(tanh, HEAVY)
