@@ -505,15 +505,28 @@ typedef struct {
     int x_many, out_many; /* whether they are on the side of the k; dy is on the other than x */
 } pieces_work;
 
+/* Rows so short that the processor does not foresee where the pieces of the next ones lie */
+#define SHORT_ROW 1024 /* bytes of a piece */
+
+static void fetch(const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch(from + i);
+}
+
 /* Elements begin to end of the side of the one */
 static void pieces_piece(void *context, size_t begin, size_t end)
 {
     const pieces_work *w = context;
-    const size_t together = w->n == 1, k = w->k, n = together ? end : w->n;
+    const size_t together = w->n == 1, k = w->k, n = together ? end : w->n, bytes = n * w->size;
+    const char *const many = w->x_many ? w->x : w->dy; /* NULL: the output */
+    const int foreseen = !many || bytes > SHORT_ROW;
     size_t row = begin / n, done = begin % n; /* of the row */
     for (size_t i = begin, count; i < end; i += count, row++, done = 0) {
         const size_t at[2] = {i * w->size, (i + (together ? i : row * n) * (k - 1)) * w->size};
         count = n - done < end - i ? n - done : end - i;
+        if (!foreseen && count < end - i)
+            fetch(many + (row + 1) * k * bytes, k * bytes);
         w->pieces(count, k, together ? k : 1, together ? 1 : n, w->dy ? w->dy + at[!w->x_many] : NULL,
                   w->x + at[w->x_many], w->out + at[w->out_many]);
     }

@@ -29,44 +29,59 @@ INLINE void maxout_pairs_backward(size_t n, size_t step, size_t apart, const rea
     }
 }
 
-/* Of k, block by block: the greatest so far in `y`, and where it stands in `at`. */
+/* Of k, a block at a time: the greatest so far, and where it stands.  From one of two arrays into the other, since a
+ * compiler makes of what may stay as it is a store under a mask, which is slow. */
 enum { MAXOUT_BLOCK = 256 };
 #if CACT_REAL == 32
 typedef int32_t maxout_place;
 #else
 typedef int64_t maxout_place;
 #endif
+typedef struct {
+    real greatest[MAXOUT_BLOCK];
+    maxout_place at[MAXOUT_BLOCK];
+} maxout_found;
 
-INLINE void maxout_block(size_t n, size_t k, size_t step, size_t apart, const real *x, real *y, maxout_place *at)
+INLINE const maxout_found *maxout_block(size_t n, size_t k, size_t step, size_t apart, const real *x, maxout_found *two)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = x[i * step], at[i] = 0;
-    for (size_t j = 1; j < k; j++)
-        for (size_t i = 0; i < n; i++) {
+        two[0].greatest[i] = x[i * step], two[0].at[i] = 0;
+    for (size_t j = 1; j < k; j++) {
+        const maxout_found *const from = &two[(j - 1) % 2];
+        maxout_found *const to = &two[j % 2];
+        IVDEP for (size_t i = 0; i < n; i++)
+        {
             const real v = x[i * step + j * apart];
-            at[i] = v > y[i] ? (maxout_place)j : at[i];
-            y[i] = greater_of(y[i], v);
+            to->at[i] = v > from->greatest[i] ? (maxout_place)j : from->at[i];
+            to->greatest[i] = greater_of(from->greatest[i], v);
         }
+    }
+    return &two[(k - 1) % 2];
 }
 
-INLINE void maxout_blocks(size_t n, size_t k, size_t step, size_t apart, const real *dy, const real *x, real *out)
+INLINE void maxout_blocks(size_t n, size_t k, size_t step, size_t apart, const real *x, real *y)
 {
-    real y[MAXOUT_BLOCK];
-    maxout_place at[MAXOUT_BLOCK];
-    for (size_t done = 0, m; done < n; done += m, x += m * step) {
+    maxout_found two[2];
+    for (size_t done = 0, m; done < n; done += m) {
         m = n - done < MAXOUT_BLOCK ? n - done : MAXOUT_BLOCK;
-        maxout_block(m, k, step, apart, x, y, at);
-        if (!dy) {
-            memcpy(out, y, m * sizeof *y);
-            out += m;
-            continue;
-        }
+        memcpy(y + done, maxout_block(m, k, step, apart, x + done * step, two)->greatest, m * sizeof *y);
+    }
+}
+
+INLINE void maxout_blocks_backward(size_t n, size_t k, size_t step, size_t apart, const real *dy, const real *x,
+                                   real *dx)
+{
+    maxout_found two[2];
+    for (size_t done = 0, m; done < n; done += m) {
+        m = n - done < MAXOUT_BLOCK ? n - done : MAXOUT_BLOCK;
+        const maxout_found *const found = maxout_block(m, k, step, apart, x + done * step, two);
         for (size_t j = 0; j < k; j++)
-            for (size_t i = 0; i < m; i++) {
-                const real dx = at[i] == (maxout_place)j ? dy[i] : 0;
-                out[i * step + j * apart] = y[i] != y[i] ? y[i] : dx;
+            IVDEP for (size_t i = 0; i < m; i++)
+            {
+                const real y = found->greatest[i], g = dy[done + i];
+                const real chosen = found->at[i] == (maxout_place)j ? g : 0;
+                dx[(done + i) * step + j * apart] = y != y ? y : chosen;
             }
-        dy += m, out += m * step;
     }
 }
 
@@ -77,9 +92,9 @@ static void maxout_pieces(size_t n, size_t k, size_t step, size_t apart, const v
     else if (k == 2)
         maxout_pairs(n, 1, apart, x, y);
     else if (step == 1)
-        maxout_blocks(n, k, 1, apart, NULL, x, y);
+        maxout_blocks(n, k, 1, apart, x, y);
     else
-        maxout_blocks(n, k, k, 1, NULL, x, y);
+        maxout_blocks(n, k, k, 1, x, y);
 }
 
 static void maxout_pieces_backward(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x,
@@ -90,9 +105,9 @@ static void maxout_pieces_backward(size_t n, size_t k, size_t step, size_t apart
     else if (k == 2)
         maxout_pairs_backward(n, 1, apart, dy, x, dx);
     else if (step == 1)
-        maxout_blocks(n, k, 1, apart, dy, x, dx);
+        maxout_blocks_backward(n, k, 1, apart, dy, x, dx);
     else
-        maxout_blocks(n, k, k, 1, dy, x, dx);
+        maxout_blocks_backward(n, k, k, 1, dy, x, dx);
 }
 #endif
 PIECES_FUNCTION(maxout, 1, CACT_JOINS)
