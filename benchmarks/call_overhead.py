@@ -73,7 +73,7 @@ STATEMENTS = {
         "cact.softmax(r, axis=-1)",
         "cact.softmax.backward(r, r)",
     ],
-    "gated, w of (1, 2n)": [
+    "gated and of pieces, w of (1, 2n)": [
         "cact.glu(w)",
         "cact.swiglu(w)",
         "cact.swiglu(w, out=rout)",
@@ -82,7 +82,11 @@ STATEMENTS = {
         "cact.swiglu(r, r)",
         "cact.swiglu.backward(r, r, r)",
         "cact.maxout(w)",
-        "cact.crelu(w)",
+        "cact.maxout(w, k=2, axis=-1)",
+        "cact.maxout.backward(r, w)",
+        "cact.crelu(r)",
+        "cact.crelu(r, out=w)",
+        "cact.crelu.backward(w, r)",
     ],
     "kernels": [
         "cact.kernels.tanh_forward(x, out)",

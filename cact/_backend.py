@@ -43,7 +43,7 @@ def _load() -> None:
         if _kernels.isa() is None:
             why_not = "this CPU or operating system lacks every instruction set of the extension"
         else:
-            join({n: r for n, r in RECORDS.items() if not (r.gate or r.pieces)}, _kernels.inventory())
+            join({n: r for n, r in RECORDS.items() if not r.gate}, _kernels.inventory())
             isa = os.environ.get("CACT_ISA")
             if isa:
                 try:

@@ -8,6 +8,8 @@ cdef enum:
     NDIM = 64  # NumPy's limit
     ROWS = 1
     GATED = 2
+    PIECES = 3
+    MOST_PIECES = 0x7fffffff
 
 
 def enable(bint on):
@@ -94,13 +96,18 @@ cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
     return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
 
 
-cdef inline bint is_axis(object v, Py_ssize_t *axis):
-    """Whether v is a plain integer that some array's axis could be, and which."""
+cdef inline bint is_integer(object v, Py_ssize_t least, Py_ssize_t most, Py_ssize_t *into):
+    """Whether v is a plain integer between the two, and which."""
     cdef int overflow = 0
     if type(v) is not int:
         return False
-    axis[0] = PyLong_AsLongAndOverflow(v, &overflow)
-    return not overflow and -NDIM <= axis[0] < NDIM
+    into[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow and least <= into[0] <= most
+
+
+cdef inline bint is_axis(object v, Py_ssize_t *axis):
+    """Whether v is a plain integer that some array's axis could be, and which."""
+    return is_integer(v, -NDIM, NDIM - 1, axis)
 
 
 # ---------------------------------------------------------------------- runs; None: the slow path must decide
@@ -267,6 +274,58 @@ cdef object run_halves(int kernel, int ins, PyObject **inputs, Py_ssize_t axis, 
     return y
 
 
+cdef object run_pieces(int kernel, int ins, PyObject **inputs, Py_ssize_t k, Py_ssize_t axis, object out):
+    """Of k elements of x one, or k of one, along an axis, or the derivative; floats or doubles in C order."""
+    cdef cnp.npy_intp[2][NDIM] shapes  # of the side of the one, of that of the k
+    cdef int i, kind = kind_of(<object>inputs[ins - 1]), x_many = cact_side(kernel) == CACT_JOINS
+    cdef int y_many = (ins == 2) == x_many
+    if not 0 <= kind <= CACT_DOUBLE:
+        return None
+    cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], y, dy = None
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    cdef Py_ssize_t n = 1, size = cnp.PyArray_SIZE(x)
+    axis = axis + ndim if axis < 0 else axis
+    if not cnp.PyArray_IS_C_CONTIGUOUS(x) or not 0 <= axis < ndim or size == 0:
+        return None
+    if x_many and cnp.PyArray_DIM(x, <int>axis) % k:
+        return None
+    for i in range(ndim):
+        shapes[0][i] = shapes[1][i] = cnp.PyArray_DIM(x, i)
+        if i > axis:
+            n *= shapes[0][i]
+    if x_many:
+        shapes[0][axis] //= k
+        size //= k
+    else:
+        n *= shapes[0][axis]
+        shapes[1][axis] *= k
+    if out is None:
+        y = made(ndim, shapes[y_many], kind, False)
+    else:
+        y = <cnp.ndarray>out
+        if not (kind_of(out) == kind and cnp.PyArray_ISWRITEABLE(y) and of_shape(y, ndim, shapes[y_many])
+                and cnp.PyArray_IS_C_CONTIGUOUS(y)
+                and (disjoint(y, x) or (ins == 2 and cnp.PyArray_DATA(y) == cnp.PyArray_DATA(x)))):
+            return None
+    if ins == 2:
+        if kind_of(<object>inputs[0]) != kind:
+            return None
+        dy = <cnp.ndarray>inputs[0]
+        if not (cnp.PyArray_IS_C_CONTIGUOUS(dy) and of_shape(dy, ndim, shapes[not x_many])
+                and (out is None or disjoint(y, dy))):
+            return None
+    cdef void *upstream = NULL if dy is None else cnp.PyArray_DATA(dy)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *result = cnp.PyArray_DATA(y)
+    cdef cact_op op = CACT_FORWARD if ins == 1 else CACT_BACKWARD
+    if size < ALONE:
+        cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
+    else:
+        with nogil:
+            cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
+    return y
+
+
 cdef object sums_of(int kernel, cnp.ndarray dy, cnp.ndarray x, double *params):
     """The gradients of parameters, of contiguous arrays; None where they are not."""
     cdef double sums[CACT_MAX_PARAMS]
@@ -295,7 +354,7 @@ cdef object sums_of(int kernel, cnp.ndarray dy, cnp.ndarray x, double *params):
 # ---------------------------------------------------------------------- what stands beside the inputs
 cdef struct Given:
     PyObject *out  # borrowed
-    Py_ssize_t axis
+    Py_ssize_t axis, k
     double *values  # those bound, or `own`
     double own[CACT_MAX_PARAMS]
 
@@ -321,8 +380,8 @@ cdef class Caller:
     """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
 
     cdef int _kernel  # -1: no fast path
-    cdef int _shaped  # ROWS, GATED: along an axis
-    cdef Py_ssize_t _axis
+    cdef int _shaped  # ROWS, GATED, PIECES: along an axis
+    cdef Py_ssize_t _axis, _k
     cdef int _nparams, _learnable
     cdef tuple _keys
     cdef double _values[CACT_MAX_PARAMS]  # bound
@@ -342,18 +401,23 @@ cdef class Caller:
         self._kernel, self._learnable, self._chooser = -1, learnable, chooser
         if name is None or (gated and cact_params(_index[name])):
             return
-        self._shaped = GATED if gated else ROWS if cact_rows(_index[name]) else 0
+        cdef int kernel = _index[name]
+        self._shaped = GATED if gated else ROWS if cact_rows(kernel) else PIECES if cact_side(kernel) else 0
         if self._shaped:
-            self._keys, self._nparams = (), 0
+            self._keys, self._nparams, self._k = (), 0, 2
             if not is_axis(params["axis"], &self._axis):
                 return
+            if self._shaped == PIECES and cact_params(kernel):
+                self._keys, self._nparams = tuple([key for key in params if key != "axis"]), 1
+                if not is_integer(params[self._keys[0]], 1, MOST_PIECES, &self._k):
+                    return
         else:
             self._keys, self._nparams = tuple(params), len(params)
             for i, v in enumerate(params.values()):
                 if not isinstance(v, float):
                     return
                 self._values[i] = self._good[i] = v
-        self._kernel = _index[name]
+        self._kernel = kernel
 
     cdef bint _sort(self, int inputs, tuple args, dict kwargs, Given *given) except -1:
         """Sort what was given beside the inputs; False where the slow path must."""
@@ -361,7 +425,7 @@ cdef class Caller:
         cdef int i, n = <int>len(args), used = inputs
         cdef PyObject *key
         cdef PyObject *value
-        given.out, given.axis, given.values = <PyObject *>None, self._axis, self._values
+        given.out, given.axis, given.k, given.values = <PyObject *>None, self._axis, self._k, self._values
         if n > used and self._learnable:
             given.values = self._copy(given)
             while used < n and used - inputs < self._learnable:
@@ -377,7 +441,11 @@ cdef class Caller:
                 if <object>key is "out" and given.out == <PyObject *>None:
                     given.out = value
                 elif self._shaped:
-                    if <object>key is not "axis" or not is_axis(<object>value, &given.axis):
+                    if <object>key is "axis":
+                        if not is_axis(<object>value, &given.axis):
+                            return False
+                    elif not (self._nparams and <object>key is self._keys[0]
+                              and is_integer(<object>value, 1, MOST_PIECES, &given.k)):
                         return False
                 else:
                     for i in range(used - inputs if used > inputs else 0, self._nparams):
@@ -415,12 +483,15 @@ cdef class Caller:
             elif self._sort(inputs, args, kwargs, &given):
                 for i in range(inputs):
                     operands[i] = <PyObject *>args[i]
-                if self._shaped:
+                if self._shaped == PIECES:
+                    result = run_pieces(self._kernel, inputs, operands, given.k, given.axis,
+                                        <object>given.out)
+                elif self._shaped:
                     result = run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
                 else:
                     result = run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs,
                                  <object>given.out)
-                if result is None and given.out == <PyObject *>None:
+                if result is None and given.out == <PyObject *>None and self._shaped != PIECES:
                     result = self._run_others(op, operation, args[:inputs], outputs, &given)
         return self._apply(operation, args, kwargs) if result is None else result
 

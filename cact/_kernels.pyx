@@ -40,6 +40,7 @@ cdef extern from "cact.h" nogil:
     const char *cact_name(int)
     int cact_params(int)
     int cact_rows(int)
+    int cact_side(int)
     int cact_has(int, cact_op)
     int cact_inputs(int, cact_op)
     int cact_outputs(int, cact_op)
@@ -49,6 +50,8 @@ cdef extern from "cact.h" nogil:
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
+    enum: CACT_JOINS
+    void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)
 
 cdef extern from *:
     """

@@ -43,3 +43,5 @@
 #include "act/softmin.h"
 #include "act/sparsemax.h"
 #include "act/entmax15.h"
+#include "act/maxout.h"
+#include "act/crelu.h"

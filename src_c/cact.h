@@ -40,6 +40,13 @@ typedef void cact_loop(size_t n, const void *const *in, const double *const *p, 
 /* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
 typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
 
+/* Pieces: k elements on one side, x's where they are joined (maxout), y's where one is split (crelu, k = 2),
+ * stand for one on the other.  Number i < n there has here i * step + j * apart, j < k: step is 1, or k where
+ * they stand together, and then apart is 1.  Backward: dx from dy and x, which dx may be. */
+typedef void cact_pieces(size_t n, size_t k, size_t step, size_t apart, const void *dy, const void *x,
+                         void *out);
+enum { CACT_JOINS = 1, CACT_SPLITS };
+
 typedef struct {
     const char *name;
     int params;
@@ -47,6 +54,8 @@ typedef struct {
     int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does */
     cact_loop *loop[CACT_OPS];
     cact_row *row[2];
+    int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `row`; 0: any other */
+    cact_pieces *pieces[2];
 } cact_kernels;
 
 /* Instruction sets, best first; chosen at load by what CPU and operating system support. */
@@ -59,6 +68,7 @@ int cact_count(void);
 const char *cact_name(int i);
 int cact_params(int i);
 int cact_rows(int i);
+int cact_side(int i); /* CACT_JOINS, CACT_SPLITS, or 0: not of pieces */
 int cact_heavy(int i); /* CACT_HEAVY */
 int cact_has(int i, cact_op op);
 int cact_inputs(int i, cact_op op);  /* parameters not counted */
@@ -80,6 +90,12 @@ void cact_run_stretches(int i, cact_op op, size_t count, size_t n, char *const *
  * steps: between rows; inner: between the elements of a row. */
 int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type);
+
+/* A function of pieces, of contiguous floats or doubles: `rows` stretches of n elements on the side of the
+ * one, k times as many stretches, one after the other, on the side of the k.  dy: for the derivative only.
+ * Outputs are apart from inputs, but dx may be x.  Raises no floating-point flag. */
+void cact_run_pieces(int i, cact_op op, cact_type type, size_t rows, size_t n, size_t k, const void *dy,
+                     const void *x, void *out);
 
 /* The sums over all i of dy df/dp_k, for each parameter, of contiguous floats or doubles: each product rounded to
  * their type, added in double in the order of NumPy's pairwise summation.  0, or -1 without memory.  Raises no

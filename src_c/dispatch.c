@@ -120,6 +120,7 @@ int cact_count(void)
 const char *cact_name(int i) { return INVENTORY[i].name; }
 int cact_params(int i) { return INVENTORY[i].params; }
 int cact_rows(int i) { return INVENTORY[i].rows; }
+int cact_side(int i) { return INVENTORY[i].side; }
 int cact_heavy(int i) { return INVENTORY[i].cost == CACT_HEAVY; }
 
 int cact_has(int i, cact_op op)
@@ -456,4 +457,52 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
     FLAGS_RESTORE;
     free(staged);
     return 0;
+}
+
+/* ------------------------------------------------------------------ pieces */
+typedef struct {
+    cact_pieces *pieces;
+    size_t n, k, size;
+    const char *dy, *x;
+    char *out;
+    int x_many, out_many; /* whether they are on the side of the k; dy is on the other than x */
+} pieces_work;
+
+/* Rows so short that the processor does not foresee where the pieces of the next ones lie */
+#define SHORT_ROW 1024 /* bytes of a piece */
+
+static void fetch(const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch(from + i);
+}
+
+/* Elements begin to end of the side of the one */
+static void pieces_piece(void *context, size_t begin, size_t end)
+{
+    const pieces_work *w = context;
+    const size_t together = w->n == 1, k = w->k, n = together ? end : w->n, bytes = n * w->size;
+    const char *const many = w->x_many ? w->x : w->dy; /* NULL: the output */
+    const int foreseen = !many || bytes > SHORT_ROW;
+    size_t row = begin / n, done = begin % n; /* of the row */
+    for (size_t i = begin, count; i < end; i += count, row++, done = 0) {
+        const size_t at[2] = {i * w->size, (i + (together ? i : row * n) * (k - 1)) * w->size};
+        count = n - done < end - i ? n - done : end - i;
+        if (!foreseen && count < end - i)
+            fetch(many + (row + 1) * k * bytes, k * bytes);
+        w->pieces(count, k, together ? k : 1, together ? 1 : n, w->dy ? w->dy + at[!w->x_many] : NULL,
+                  w->x + at[w->x_many], w->out + at[w->out_many]);
+    }
+}
+
+void cact_run_pieces(int index, cact_op op, cact_type type, size_t rows, size_t n, size_t k, const void *dy,
+                     const void *x, void *out)
+{
+    const int dtype = type == CACT_DOUBLE ? CACT_F64 : CACT_F32, backward = op == CACT_BACKWARD;
+    const cact_kernels *const of = &active()->table[dtype][index];
+    const int joins = of->side == CACT_JOINS;
+    pieces_work w = {of->pieces[backward], n, k, sizes[type], dy, x, out, joins, joins == backward};
+    FLAGS_SAVE;
+    cact_in_pieces(0, rows * n, w.size, k, pieces_piece, &w);
+    FLAGS_RESTORE;
 }

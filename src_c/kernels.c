@@ -94,6 +94,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
     OPERATION(name, backward_from_output, params, AT_OUTPUT(name, b[i]) o[i] = a[i] * NAN_OR(d);)
 #define ROW_Y(name, params, cost) ROW(name, params, cost) FROM_Y(name, params)
 #define ROW_FUNCTION(name)
+#define PIECES_FUNCTION(name, params, side)
 
 /* Many have f and f' a vector at a time, too, of floats or doubles, wherever f_at or df_at (|x|, say) is below a
  * reach.  What lies beyond, and NaN, is the body's, and so is all where a parameter is not the usual one: which
@@ -255,6 +256,7 @@ typedef struct {
 #undef ROW_VECTORS_LEARNT
 #undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
+#undef PIECES_FUNCTION
 
 #include "rows.h"
 
@@ -262,7 +264,7 @@ typedef struct {
 #define ENTRY(name, params, cost, param_grad, ...)                                                     \
     {#name, params, 0, cost,                                                                           \
      {name##_forward, name##_grad, name##_backward, name##_value_and_grad, param_grad, __VA_ARGS__,    \
-      name##_gate, name##_gate_backward}, {0, 0}},
+      name##_gate, name##_gate_backward}, {0, 0}, 0, {0, 0}},
 #define FROM_OUTPUT_OF(name) name##_grad_from_output, name##_backward_from_output
 #define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
 #define ROW_Y(name, params, cost)                                                                      \
@@ -276,7 +278,9 @@ typedef struct {
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
-#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}},
+#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}, 0, {0, 0}},
+#define PIECES_FUNCTION(name, params, side)                                                            \
+    {#name, params, 0, LIGHT, {0}, {0, 0}, side, {name##_pieces, name##_pieces_backward}},
 
 #define PASTE(a, b, c) a##_##b##_##c
 #define TABLE(isa, bits) PASTE(cact, isa, bits)
@@ -284,5 +288,5 @@ typedef struct {
 extern const cact_kernels TABLE(CACT_ISA, CACT_REAL)[];
 const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #include "activations.h"
-    {0, 0, 0, 0, {0}, {0, 0}},
+    {0, 0, 0, 0, {0}, {0, 0}, 0, {0, 0}},
 };

@@ -12,6 +12,19 @@ enum { N = 8192, COLUMNS = 251, ROWS = N / COLUMNS };
 static const cact_type types[] = {CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BFLOAT};
 static const size_t sizes[] = {4, 8, 2, 2};
 
+/* In rows of 128 on the side of the more elements, as compute_pieces of tests/hashes.py has them. */
+static void write_pieces(int i, int t, const char *x, const char *dy, char *output)
+{
+    const int joins = cact_side(i) == CACT_JOINS;
+    for (int backward = 0; backward < 2 && types[t] <= CACT_DOUBLE; backward++) {
+        const size_t n = joins == backward ? N : N / 2;
+        cact_run_pieces(i, backward ? CACT_BACKWARD : CACT_FORWARD, types[t], joins ? N / 2 : N / 128,
+                        joins ? 1 : 64, 2, backward ? dy : NULL, x, output);
+        printf("%s %d %d %zu\n", cact_name(i), t, backward ? CACT_BACKWARD : CACT_FORWARD, n * sizes[t]);
+        fwrite(output, sizes[t], n, stdout);
+    }
+}
+
 int main(void)
 {
     static char input[4][2][3][N * 8], output[CACT_MAX_PARAMS][N * 8];
@@ -24,7 +37,9 @@ int main(void)
     if (fread(params, sizeof params[0], (size_t)cact_count(), stdin) != (size_t)cact_count())
         return 1;
     for (int i = 0; i < cact_count(); i++)
-        for (int t = 0; t < 4; t++)
+        for (int t = 0; t < 4; t++) {
+            if (cact_side(i))
+                write_pieces(i, t, input[t][0][0], input[t][0][1], output[0]);
             for (int op = 0; op < CACT_OPS; op++) {
                 if (!cact_has(i, (cact_op)op))
                     continue;
@@ -52,5 +67,6 @@ int main(void)
                 for (int k = 0; k < outs; k++)
                     fwrite(output[k], sizes[t], n, stdout);
             }
+        }
     return 0;
 }

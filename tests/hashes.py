@@ -28,6 +28,8 @@ OPERATIONS = (
     "gate", "gate_backward",
 )  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+#: Of functions of pieces the compiled table has these.
+PIECES_DTYPES, PIECES_OPERATIONS = DTYPES[:2], ("forward", "backward")
 COLUMNS = 251  # of the rows of softmax and its kin
 INPUTS = {"backward": 2, "backward_from_output": 2, "gate": 2, "gate_backward": 3}
 
@@ -80,18 +82,32 @@ def entries() -> Iterator[tuple[str, str, str]]:
     for name in _backend.compiled.inventory():
         for dtype in DTYPES:
             for operation in OPERATIONS:
-                if _backend.compiled.has(name, operation):
+                pieces = RECORDS[name].pieces and dtype in PIECES_DTYPES and operation in PIECES_OPERATIONS
+                if pieces or _backend.compiled.has(name, operation):
                     yield name, dtype, operation
 
 
 def compute(name: str, dtype: str, operation: str) -> str:
     """With the kernels in use."""
     record = RECORDS[name]
+    if record.pieces:
+        return compute_pieces(name, dtype, operation)
     count = INPUTS.get(operation, 1)
     arrays = inputs(dtype, rows=not record.elementwise)[:count]
     ufunc = _backend.functions(record)["c"][operation]
     with np.errstate(all="ignore"):
         return digest(ufunc(*arrays, *record.defaults.values()))
+
+
+def compute_pieces(name: str, dtype: str, operation: str) -> str:
+    """The side that has more elements has all of an input, in rows of 128."""
+    f = cact.get(name)
+    x, dy = (a.reshape(-1, 128) for a in inputs(dtype, rows=False)[:2])
+    if f.width(128) > 128:
+        x = x.reshape(-1, 64)[: len(dy)]
+    else:
+        dy = dy[: len(dy) // 2].reshape(len(x), -1)
+    return digest(f(x) if operation == "forward" else f.backward(dy, x))
 
 
 def committed() -> dict[str, dict[str, dict[str, str]]]:

@@ -187,6 +187,94 @@ def test_crelu(dtype: Any, engine: str) -> None:
     same(cact.crelu(np.array([np.inf, -np.inf], dtype)), np.array([np.inf, 0, 0, np.inf], dtype))
 
 
+def special(*shape: int, dtype: Any) -> np.ndarray:
+    """Small integers, so that there are ties; zeros of both signs, infinities, NaNs of several bits."""
+    random = np.random.default_rng(sum(shape))
+    x = random.integers(-3, 4, shape).astype(dtype)
+    values = np.array([-0.0, np.inf, -np.inf, np.nan, -np.nan, np.nan], dtype)
+    values.view(f"u{values.itemsize}")[-1] += 5
+    where = random.random(shape) < 0.3
+    x[where] = random.choice(values, np.count_nonzero(where))
+    return x
+
+
+def same_bits(got: Any, wanted: Any) -> None:
+    unsigned = f"u{wanted.itemsize}"
+    assert got.dtype == wanted.dtype
+    np.testing.assert_array_equal(np.asarray(got).view(unsigned), wanted.view(unsigned), strict=True)
+
+
+#: Shape, axis, k: a few elements, whole vectors and not, several blocks; pieces together and apart.
+SHAPES = [
+    *((((n * k,), 0, k)) for n in (1, 2, 7, 8, 9, 33, 64, 257, 600) for k in (1, 2, 3, 5)),
+    *(((3, n * k), -1, k) for n in (1, 5, 16, 41) for k in (2, 4)),
+    *(((k * n, width), 0, k) for width in (1, 3, 8, 37, 300) for n in (1, 4) for k in (1, 2, 3, 7)),
+    ((3, 4, 1), 1, 2), ((2, 6, 5), 1, 3), ((2, 6, 5), -3, 2), ((5, 2, 3, 7), 1, 2), ((2, 1030), -1, 1030),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", PIECES)
+def test_bits_of_pieces(name: str, dtype: Any, engine: str) -> None:
+    """Those of the formulas in NumPy, into new arrays, into `out` and in place, whatever the layout."""
+    pieces = cact.get(name)._record.pieces
+    assert pieces is not None
+    for shape, axis, k in SHAPES:
+        keywords = {"k": k} if name == "maxout" else {}
+        f = cact.get(name, axis=axis, **keywords)
+        x = special(*shape, dtype=dtype)
+        last = np.moveaxis(x, axis, -1)
+        wanted = np.empty((*last.shape[:-1], f.width(last.shape[-1])), dtype)
+        dy, wanted_dx = special(*wanted.shape, dtype=dtype), np.empty(last.shape, dtype)
+        with np.errstate(all="ignore"):
+            pieces.forward(last, wanted, **keywords)
+            pieces.backward(dy, last, wanted_dx, **keywords)
+        wanted, dy, wanted_dx = (np.moveaxis(a, -1, axis).copy() for a in (wanted, dy, wanted_dx))
+        with np.errstate(all="raise"):
+            for form in (x, np.asfortranarray(x), misaligned(x), np.repeat(x, 2, -1)[..., ::2]):
+                same_bits(f(form), wanted)
+                same_bits(f.backward(dy, form), wanted_dx)
+                same_bits(f.backward(np.asfortranarray(dy), form), wanted_dx)
+            same_bits(cact.get(name)(x, axis=axis, **keywords), wanted)
+            same_bits(cact.get(name).backward(dy, x, axis=axis, **keywords), wanted_dx)
+            for order in "CF":
+                y, dx = np.ones(wanted.shape, dtype, order), np.ones(x.shape, dtype, order)
+                assert f(x, out=y) is y
+                assert f.backward(dy, x, out=dx) is dx
+                same_bits(y, wanted)
+                same_bits(dx, wanted_dx)
+            own = x.copy()
+            assert f.backward(dy, own, out=own) is own
+            same_bits(own, wanted_dx)
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_operands_of_pieces(name: str, engine: str) -> None:
+    """dy, x and out of one another's memory, of other types, and those that do not fit."""
+    f, x = cact.get(name), special(6, 10, dtype=np.float32)
+    y = f(x)
+    dx = f.backward(y, x)
+    same_bits(f.backward(y.astype(float), x), f.backward(y.astype(float), x.astype(float)))
+    same_bits(f.backward(y, x.astype(float)), f.backward(y.astype(float), x.astype(float)))
+    for shift in (0, 3, 60, 90):
+        memory = np.zeros(400, np.float32)
+        a, b = memory[shift : shift + 60].reshape(6, 10), memory[60 : 60 + y.size].reshape(y.shape)
+        a[...] = x
+        f(a, out=b)
+        same_bits(b, y)
+        b[...] = y
+        c = memory[60 + shift : 120 + shift].reshape(6, 10)
+        f.backward(b, x, out=c)
+        same_bits(c, dx)
+    kept = np.full(y.shape, 7, np.float32)
+    for k in (3, 0, -2, 2**70) if name == "maxout" else (2,):
+        with pytest.raises((ValueError, TypeError), match=name):
+            f(x, out=kept, k=k)
+        with pytest.raises((ValueError, TypeError), match=name):
+            f.backward(kept, x, out=kept, k=k)
+    assert (kept == 7).all()
+
+
 @pytest.mark.parametrize(("name", "n"), [(n, 12) for n in SHAPED])
 def test_backward_is_the_derivative(name: str, n: int, engine: str) -> None:
     """Against differences of the forward function."""

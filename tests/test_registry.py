@@ -243,8 +243,8 @@ def test_smoothness_and_kinks(name: str) -> None:
 
 
 # ------------------------------------------------------------------ joining the two tables
-#: The records that have kernels of their own: gated functions use their gate's, pieces NumPy.
-IN_C = {n: r for n, r in _registry.RECORDS.items() if n not in (*GATED, *PIECES)}
+#: The records that have kernels of their own: gated functions use their gate's.
+IN_C = {n: r for n, r in _registry.RECORDS.items() if n not in GATED}
 
 
 def test_join_accepts_the_truth() -> None:

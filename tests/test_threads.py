@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import ELEMENTWISE, GATED, ROWS
+from conftest import ELEMENTWISE, GATED, PIECES, ROWS
 
 import cact
 
@@ -105,6 +105,25 @@ def test_gates_same_bits(name):
     for other in results[1:]:
         for a, b in zip(results[0], other):
             same_bits(a, b)
+
+
+@needs_c
+@pytest.mark.parametrize("name", PIECES)
+def test_pieces_same_bits(name):
+    f = cact.get(name)
+    values = np.random.default_rng(4).normal(0, 3, 2700 * 1001).astype(np.float32)
+    for shape, axis in (((-1,), 0), ((-1, 6), 1), ((2, -1), 0), ((-1, 2, 1001), 1), ((-1, 2700), 1)):
+        x = values.reshape(shape)
+        results = []
+        for threads in (1, 2, 5):
+            with cact.num_threads(threads):
+                y = f(x, axis=axis)
+                results.append((y, f.backward(y, x, axis=axis)))
+        with cact.use_backend("numpy"):
+            results.append((f(x, axis=axis), f.backward(y, x, axis=axis)))
+        for other in results[1:]:
+            for a, b in zip(results[0], other):
+                same_bits(a, b)
 
 
 @needs_c

@@ -1,4 +1,4 @@
-"""Functions of pieces of x along an axis: exact, so NumPy computes them in any dtype."""
+"""Functions of pieces of x along an axis: exact in any dtype; C has float32 and float64 in C order."""
 
 from __future__ import annotations
 
