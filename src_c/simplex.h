@@ -49,6 +49,14 @@ INLINE void above(const real *x, double max, double scale_, fine tau, wide *hi, 
 
 INLINE wide where_wide(flags keep, wide a) { return (wide)((flags)a & keep); } /* else 0 */
 
+INLINE double counted(const flags *count)
+{
+    int64_t n = 0;
+    for (int j = 0; j < WIDE; j++)
+        n += (*count)[j];
+    return (double)n;
+}
+
 typedef struct {
     lanes sum, squares;
     flags count, beside, at; /* at: as far as tau is known */
@@ -76,18 +84,37 @@ INLINE void add_block(moments *m, const real *x, double max, double scale_, fine
     }
 }
 
-INLINE double counted(const flags *count)
-{
-    int64_t n = 0;
-    for (int j = 0; j < WIDE; j++)
-        n += (*count)[j];
-    return (double)n;
-}
-
 /* Where tau is -1, as in a row of one 1 and zeros, what is at it is known to be. */
 INLINE int needs_closely(const moments *m, fine tau)
 {
     return any(&m->beside) || ((tau.hi != -1 || tau.lo != 0) && any(&m->at));
+}
+
+/* Sums of d = max(0, scale (x - max) - tau) and of its squares, and how many are above 0, roughly */
+typedef struct {
+    double sum, squares, count;
+} rough;
+
+INLINE void rough_block(wide *sum, wide *squares, flags *count, const real *x, double max, double scale_, double tau)
+{
+    EACH
+    {
+        const wide d = (wide_at(x + k * WIDE) - max) * scale_ - tau, kept = where_wide(d > 0, d);
+        *count -= d > 0;
+        sum[k] += kept;
+        squares[k] += kept * kept;
+    }
+}
+
+INLINE rough rough_moments(size_t n, const real *x, const real *last, double max, double scale_, double tau)
+{
+    wide sum[LANES / WIDE] = {0}, squares[LANES / WIDE] = {0};
+    flags count = {0};
+    for (size_t i = 0; i + LANES <= n; i += LANES)
+        rough_block(sum, squares, &count, x + i, max, scale_, tau);
+    if (n % LANES)
+        rough_block(sum, squares, &count, last, max, scale_, tau);
+    return (rough){lanes_about(sum), lanes_about(squares), counted(&count)};
 }
 
 /* y = max(0, d)^power, d = scale (x - max) - tau */
@@ -187,7 +214,19 @@ static __attribute__((noinline)) moments first_moments(size_t n, const real *x, 
 
 /* tau is the mean of the support less 1/its size; from tau = -1 the mean of what lies above tau
  * is the next tau, until nothing drops out (Michelot 1986).  Few passes: one that drops less than a
- * quarter leaves a third of the gap between tau and the next that may drop. */
+ * quarter leaves a third of the gap between tau and the next that may drop.  The first are rough, and end below. */
+static __attribute__((noinline)) double sparsemax_roughly(size_t n, const real *x, const real *last, double max)
+{
+    double tau = -1;
+    for (double before = INFINITY;;) {
+        const rough m = rough_moments(n, x, last, max, 1, tau);
+        if (m.count >= before)
+            return tau > -1 ? tau - 0x1p-30 : -1;
+        before = m.count;
+        tau += (m.sum - 1) / m.count;
+    }
+}
+
 static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
 {
     const real *x = x_;
@@ -199,7 +238,7 @@ static void sparsemax_row(size_t n, const void *dy, const void *x_, void *y)
         all_nan(n, y);
         return;
     }
-    fine tau = {-1, 0};
+    fine tau = {sparsemax_roughly(n, x, last, max), 0};
     moments m;
     for (double before = INFINITY;;) {
         m = first_moments(n, x, last, max, tau);
@@ -291,6 +330,10 @@ static __attribute__((noinline, cold)) void minus_mean_closely(size_t n, const r
     }
 }
 
+#if CACT_REAL == 32
+#include "simplex_float.h"
+#endif
+
 static int needs_exact_mean(size_t n, const real *dy, const real *y, row_mean mean)
 {
     if (!any_near(n, dy, mean))
@@ -305,6 +348,10 @@ static void sparsemax_row_backward(size_t n, const void *dy_, const void *y_, vo
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
+#if CACT_REAL == 32
+    if (sparsemax_backward_float(n, dy, y, last_dy, last_y, dx))
+        return;
+#endif
     const row_mean mean = mean_of_support(n, dy, y, last_dy, last_y);
     const int in_place = dx == dy || dx == y;
     if (in_place && needs_exact_mean(n, dy, y, mean)) {
@@ -334,8 +381,22 @@ static __attribute__((noinline)) moments second_moments(size_t n, const real *x,
 
 /* The sum of (z - tau)^2 over z > tau falls and is convex in tau, so Newton's steps to where it
  * is 1 come from tau = -1 without passing it.  Each leaves less than half of the way while the sum is
- * large, then the square of it: at most 14 steps measured, up to 10^5 elements, and never more than STEPS. */
+ * large, then the square of it: at most 14 steps measured, up to 10^5 elements, and never more than STEPS.
+ * The first are rough, and may pass it by their rounding. */
 #define STEPS 200
+
+static __attribute__((noinline)) double entmax15_roughly(size_t n, const real *x, const real *last, double max)
+{
+    double tau = -1;
+    for (int i = 0; i < STEPS; i++) {
+        const rough m = rough_moments(n, x, last, max, 0.5, tau);
+        const double step = (m.squares - 1) / (2 * m.sum);
+        tau += step;
+        if (!(step > 0x1p-26))
+            break;
+    }
+    return tau;
+}
 
 static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
 {
@@ -348,13 +409,13 @@ static void entmax15_row(size_t n, const void *dy, const void *x_, void *y)
         all_nan(n, y);
         return;
     }
-    fine tau = {-1, 0};
+    fine tau = {entmax15_roughly(n, x, last, max), 0};
     moments m;
     for (int i = 0; i < STEPS; i++) {
         m = second_moments(n, x, last, max, tau);
         const double step = fine_plus(lanes_sum(&m.squares), -1).hi / (2 * lanes_sum(&m.sum).hi);
         tau = fine_plus(tau, step);
-        if (!(step > 0x1p-100))
+        if (!(abs_(step) > 0x1p-100))
             break;
     }
     project(n, x, last, max, 0.5, tau, 2, needs_closely(&m, tau), y);
@@ -440,6 +501,10 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
+#if CACT_REAL == 32
+    if (entmax15_backward_float(n, dy, y, last_dy, last_y, dx))
+        return;
+#endif
     const double number = one_number(n, dy, y);
     const int known = number == number, in_place = dx == dy || dx == y;
     const row_mean mean = known ? (row_mean){{number, 0}, -1} : weighted_mean(n, dy, y);
