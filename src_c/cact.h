@@ -51,8 +51,8 @@ typedef struct {
 } cact_kernels;
 
 /* The loops of a half type, over whole blocks of CACT_LANES contiguous elements.  narrow() rounds to nearest, lists
- * where the groups of CACT_LANES begin in which a float lies midway between two numbers of the type, if not more,
- * and returns how many; times() is the product, rounded once. */
+ * the places, in no order, where a float lies midway between two numbers of the type, if not more, and returns how
+ * many there are; times() is the product, rounded once. */
 typedef struct {
     void (*widen)(size_t n, const uint16_t *from, float *into);
     size_t (*narrow)(size_t n, const float *from, uint16_t *into, uint16_t *undecided);

@@ -19,23 +19,11 @@ static const cact_op factors[CACT_OPS] = { /* of a product, which comes last */
     [CACT_GATE] = CACT_FORWARD, [CACT_GATE_BACKWARD] = CACT_VALUE_AND_GRAD};
 
 typedef struct {
-    uint16_t input[CACT_MAX_INPUTS][CHUNK], output[CACT_MAX_PARAMS][CHUNK], undecided[CHUNK / CACT_LANES];
+    uint16_t input[CACT_MAX_INPUTS][CHUNK], output[CACT_MAX_PARAMS][CHUNK], undecided[CHUNK];
     float x[CHUNK], result[CACT_MAX_PARAMS][CHUNK];
     double parameter[CACT_MAX_PARAMS][CHUNK];
     const double *p[CACT_MAX_PARAMS];
 } block;
-
-/* Whether a float lies midway between two numbers of the type */
-static int midway(cact_type type, float v)
-{
-    if (type == CACT_BFLOAT)
-        return (float_bits(v) & 0xffff) == 0x8000;
-    if (__builtin_fabsf(v) >= 0x1p-14f)
-        return (float_bits(v) & 0x1fff) == 0x1000;
-    const float multiple = __builtin_fabsf(v) * 0x1p25f; /* a subnormal half: odd multiples of 2^-25 */
-    const uint32_t whole = (uint32_t)multiple;
-    return (float)whole == multiple && whole % 2;
-}
 
 /* Rounded to odd: rounding once more, to a half type, is then as from the double itself. */
 static float double_to_odd(double d)
@@ -46,28 +34,36 @@ static float double_to_odd(double d)
     return float_of((float_bits(f) - (__builtin_fabs((double)f) > __builtin_fabs(d))) | 1);
 }
 
-/* Output k of a group of lanes, where the float result did not decide */
-static void decide(const half_work *w, const block *b, size_t at, int k, uint16_t *y)
+static size_t whole(size_t n) { return (n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1); }
+
+/* Output k, computed in double, where float results did not decide: `found` of them */
+static void decide(const half_work *w, const block *b, size_t found, int k, uint16_t *y)
 {
-    double x[CACT_LANES], result[CACT_MAX_PARAMS][CACT_LANES];
+    enum { MOST = 64 };
+    double x[MOST], parameter[CACT_MAX_PARAMS][MOST], result[CACT_MAX_PARAMS][MOST];
     const double *p[CACT_MAX_PARAMS];
-    const void *in[CACT_MAX_INPUTS] = {x};
+    const void *const in[CACT_MAX_INPUTS] = {x};
     void *out[CACT_MAX_PARAMS];
-    for (int i = 0; i < CACT_LANES; i++)
-        x[i] = b->x[at + (size_t)i];
     for (int j = 0; j < CACT_MAX_PARAMS; j++) {
-        p[j] = w->each && j < w->params ? b->p[j] + at : b->p[j];
+        p[j] = w->each ? parameter[j] : b->p[j];
         out[j] = result[j];
     }
-    w->twice->loop[factors[w->op]](CACT_LANES, in, p, w->each, out);
-    for (int i = 0; i < CACT_LANES; i++)
-        if (midway(w->type, b->result[k][at + (size_t)i])) {
-            const float v = double_to_odd(result[k][i]);
-            y[at + (size_t)i] = w->type == CACT_HALF ? float_to_half(v) : float_to_bfloat(v);
+    for (size_t done = 0; done < found; done += MOST) {
+        const uint16_t *const at = b->undecided + done;
+        const size_t n = found - done < MOST ? found - done : MOST;
+        for (size_t i = 0; i < whole(n); i++) {
+            const size_t from = at[i < n ? i : n - 1];
+            x[i] = b->x[from];
+            for (int j = 0; w->each && j < w->params; j++)
+                parameter[j][i] = b->p[j][from];
         }
+        w->twice->loop[factors[w->op]](whole(n), in, p, w->each, out);
+        for (size_t i = 0; i < n; i++) {
+            const float v = double_to_odd(result[k][i]);
+            y[at[i]] = w->type == CACT_HALF ? float_to_half(v) : float_to_bfloat(v);
+        }
+    }
 }
-
-static size_t whole(size_t n) { return (n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1); }
 
 /* n numbers as whole contiguous blocks: where they lie, or staged and padded with 0. */
 static const uint16_t *staged(size_t n, const char *from, ptrdiff_t step, uint16_t *into)
@@ -105,7 +101,7 @@ void cact_half_load(const cact_half_loops *loops, size_t n, const char *from, pt
 
 void cact_half_store(const cact_half_loops *loops, size_t n, const float *from, char *to, ptrdiff_t step)
 {
-    uint16_t output[CHUNK], undecided[CHUNK / CACT_LANES];
+    uint16_t output[CHUNK], undecided[CHUNK];
     for (size_t done = 0; done < n; done += CHUNK, to += CHUNK * step) {
         const size_t m = n - done < CHUNK ? n - done : CHUNK;
         uint16_t *const y = place(m, to, step, output);
@@ -133,10 +129,10 @@ static void half_piece(void *context, size_t begin, size_t end)
     block b;
     const void *const in[CACT_MAX_INPUTS] = {b.x};
     void *out[CACT_MAX_PARAMS];
-    for (int k = 0; k < CACT_MAX_PARAMS; k++)
+    for (int k = 0; k < CACT_MAX_PARAMS; k++) {
         out[k] = b.result[k];
-    for (int k = 0; k < w->params; k++)
-        b.p[k] = (const double *)w->args[w->ins + k];
+        b.p[k] = k < w->params ? (const double *)w->args[w->ins + k] : NULL;
+    }
     for (size_t done = begin; done < end; done += CHUNK) {
         const size_t n = end - done < CHUNK ? end - done : CHUNK;
         const size_t padded = whole(n);
@@ -157,8 +153,8 @@ static void half_piece(void *context, size_t begin, size_t end)
         for (int k = 0; k < w->outs; k++) {
             uint16_t *const y = x > 0 ? b.output[k] : to[k];
             const size_t found = w->loops->narrow(padded, b.result[k], y, b.undecided);
-            for (size_t i = 0; i < found; i++)
-                decide(w, &b, b.undecided[i], k, y);
+            if (found)
+                decide(w, &b, found, k, y);
         }
         if (w->op == CACT_GATE_BACKWARD) { /* dy and the value may be where an output is */
             w->loops->times(padded, h[1], b.output[1], b.output[1]);

@@ -1,7 +1,7 @@
 /* vector_half.h - half types many at a time, the same bits as half.h.  Part of kernels.c, where reals are floats.
  *
  * A result midway between two numbers of the half type may have been rounded to there, and then does not say to
- * which of them the exact one is nearer: narrow() names the groups that have such a float. */
+ * which of them the exact one is nearer: narrow() lists these floats. */
 #include "half.h"
 
 #if defined(__F16C__)
@@ -66,21 +66,21 @@ INLINE some_bits bfloat_rounded(some v)
 
 INLINE void put_bfloat(uint16_t *h, pair_of_some v) { put_upper(h, bfloat_rounded(v.a), bfloat_rounded(v.b)); }
 
-/* Whether one of the floats lies midway between two halves, or, if below 2^-14, on a half or between two: the tests
- * are on the upper and on the lower 16 bits of all. */
-INLINE int half_undecided(pair_of_some v)
+/* Which of the floats, a and b by turns, lie midway between two halves, or, if below 2^-14, on a half or between
+ * two: the tests are on the upper and on the lower 16 bits of all. */
+INLINE shorts half_undecided(pair_of_some v)
 {
     const some_bits a = (some_bits)v.a, b = (some_bits)v.b;
     const shorts lower = (shorts)((a & 0xffff) | b << 16), upper = (shorts)(a >> 16 | (b & 0xffff0000));
     const shorts wrapped = upper + upper + 0x0f00; /* 0 < |upper| < 0x3880 is what lies above 0x0f00 then */
     const shorts small = (shorts)((signed_shorts)wrapped > 0x0f00);
-    return any_short((shorts)(lower << 3 == (~small & 0x8000)));
+    return (shorts)(lower << 3 == (~small & 0x8000));
 }
 
-INLINE int bfloat_undecided(pair_of_some v)
+INLINE shorts bfloat_undecided(pair_of_some v)
 {
     const shorts lower = (shorts)(((some_bits)v.a & 0xffff) | (some_bits)v.b << 16);
-    return any_short((shorts)(lower == 0x8000));
+    return (shorts)(lower == 0x8000);
 }
 
 INLINE some some_at(const float *x)
@@ -88,6 +88,15 @@ INLINE some some_at(const float *x)
     some v;
     memcpy(&v, x, sizeof v);
     return v;
+}
+
+static __attribute__((noinline)) size_t places(shorts here, size_t i, uint16_t *undecided)
+{
+    size_t found = 0;
+    for (size_t j = 0; j < 2 * SOME; j++)
+        if (here[j])
+            undecided[found++] = (uint16_t)(i + j / 2 + j % 2 * SOME);
+    return found;
 }
 
 /* Whole groups of CACT_LANES; an output may be an input. */
@@ -102,15 +111,12 @@ INLINE some some_at(const float *x)
     static size_t type##_narrow(size_t n, const float *from, uint16_t *into, uint16_t *undecided)           \
     {                                                                                                       \
         size_t found = 0;                                                                                   \
-        for (size_t i = 0; i < n; i += CACT_LANES) {                                                        \
-            int here = 0;                                                                                   \
-            for (size_t j = i; j < i + CACT_LANES; j += 2 * SOME) {                                         \
-                const pair_of_some v = {some_at(from + j), some_at(from + j + SOME)};                       \
-                put_##type(into + j, v);                                                                    \
-                here |= type##_undecided(v);                                                                \
-            }                                                                                               \
-            if (here)                                                                                       \
-                undecided[found++] = (uint16_t)i;                                                           \
+        for (size_t i = 0; i < n; i += 2 * SOME) {                                                          \
+            const pair_of_some v = {some_at(from + i), some_at(from + i + SOME)};                           \
+            const shorts here = type##_undecided(v);                                                        \
+            put_##type(into + i, v);                                                                        \
+            if (any_short(here))                                                                            \
+                found += places(here, i, undecided + found);                                                \
         }                                                                                                   \
         return found;                                                                                       \
     }                                                                                                       \
