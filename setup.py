@@ -113,7 +113,10 @@ def extension():
     return cythonize(
         Extension(
             "cact._kernels",
-            sources=["cact/_kernels.pyx", "src_c/dispatch.c", "src_c/sums.c", "src_c/threads.c"],
+            sources=[
+                "cact/_kernels.pyx",
+                *(f"src_c/{name}.c" for name in ("dispatch", "half", "sums", "threads")),
+            ],
             depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("*/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],
             define_macros=[

@@ -20,7 +20,8 @@ def enable(bint on):
 
 # ---------------------------------------------------------------------- operands
 cdef int[32] _kinds  # of NumPy's type numbers; -1: not ours
-cdef int[3] _numbers = [cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_FLOAT16]  # of CACT_FLOAT, CACT_DOUBLE, CACT_HALF
+# of CACT_FLOAT, CACT_DOUBLE, CACT_HALF, and of CACT_BFLOAT once `add_bfloat16` knows it
+cdef int[4] _numbers = [cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_FLOAT16, -1]
 for _i in range(32):
     _kinds[_i] = -1
 for _i, _ in _types:
@@ -33,13 +34,15 @@ cdef inline int kind_of(object a) noexcept:
         return -1
     cdef cnp.ndarray x = <cnp.ndarray>a
     cdef int number = cnp.PyArray_TYPE(x)
-    if number >= 32 or not cnp.PyArray_ISALIGNED(x) or not cnp.PyArray_ISNOTSWAPPED(x):
+    if not cnp.PyArray_ISALIGNED(x) or not cnp.PyArray_ISNOTSWAPPED(x):
         return -1
+    if number >= 32:
+        return CACT_BFLOAT if number == _numbers[<int>CACT_BFLOAT] else -1
     return _kinds[number]
 
 
 cdef inline int result_of(int kind) noexcept:
-    return kind if kind <= CACT_HALF else CACT_DOUBLE
+    return kind if kind <= CACT_BFLOAT else CACT_DOUBLE
 
 
 cdef inline bint of_shape(cnp.ndarray a, int ndim, cnp.npy_intp *shape) noexcept:

@@ -218,7 +218,7 @@ cdef extern from "numpy/ufuncobject.h":
 
 
 def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
-    """Give a ufunc from above a loop for bfloat16, a dtype that another package registers."""
+    """Give a ufunc from above a loop for bfloat16, a dtype that another package registers; calls know it, too."""
     cdef int index = _index[name], k
     cdef cact_op op = _operations[operation]
     cdef int inputs = cact_inputs(index, op), params = cact_params(index)
@@ -235,6 +235,7 @@ def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
         descriptors[k] = <cnp.PyArray_Descr *>(double if parameter else dtype)
     _alive.append((double, dtype))
     PyUFunc_RegisterLoopForDescr(<void *>ufunc, <cnp.PyArray_Descr *>dtype, loop_of(index), descriptors, loop)
+    _numbers[<int>CACT_BFLOAT] = dtype.num
 
 
 # ---------------------------------------------------------------------- calls, and typed memoryviews

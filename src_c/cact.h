@@ -3,6 +3,7 @@
 #define CACT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define CACT_MAX_PARAMS 4
 #define CACT_LANES 16 /* kernels work on whole blocks of this many elements */
@@ -57,6 +58,15 @@ typedef struct {
     int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `row`; 0: any other */
     cact_pieces *pieces[2];
 } cact_kernels;
+
+/* The loops of a half type, over whole blocks of CACT_LANES contiguous elements.  narrow() rounds to nearest, lists
+ * the places, in no order, where a float lies midway between two numbers of the type, if not more, and returns how
+ * many there are; times() is the product, rounded once. */
+typedef struct {
+    void (*widen)(size_t n, const uint16_t *from, float *into);
+    size_t (*narrow)(size_t n, const float *from, uint16_t *into, uint16_t *undecided);
+    void (*times)(size_t n, const uint16_t *a, const uint16_t *b, uint16_t *into);
+} cact_half_loops;
 
 /* Instruction sets, best first; chosen at load by what CPU and operating system support. */
 int cact_isa_count(void);              /* how many this machine can run */

@@ -1,5 +1,6 @@
 /* dispatch.c - picks the kernels for this machine, and brings any operand to their shape:
  * whole contiguous blocks of float or double.  Built for the baseline instruction set. */
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "cact.h"
 #include "direct.h"
 #include "flags.h"
+#include "half.h"
 #include "operands.h"
 #include "threads.h"
 
@@ -16,6 +18,7 @@ typedef struct {
     int (*supported)(void);
     int fast; /* memory, not arithmetic, sets the pace of large heavy float functions too */
     const cact_kernels *table[CACT_DTYPES];
+    const cact_half_loops *half;
 } isa;
 
 #if defined(__x86_64__)
@@ -42,9 +45,10 @@ static int supports_v4(void)
 }
 
 extern const cact_kernels cact_v3_32[], cact_v3_64[], cact_v4_32[], cact_v4_64[];
+extern const cact_half_loops cact_v3_half[], cact_v4_half[];
 static const isa isas[] = {
-    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}},
-    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}},
+    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}, cact_v4_half},
+    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}, cact_v3_half},
 };
 #define ISAS ((int)(sizeof isas / sizeof isas[0]))
 
@@ -53,7 +57,8 @@ static const isa isas[] = {
 static int supports_neon(void) { return 1; } /* part of the architecture */
 
 extern const cact_kernels cact_neon_32[], cact_neon_64[];
-static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}}};
+extern const cact_half_loops cact_neon_half[];
+static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}, cact_neon_half}};
 #define ISAS 1
 
 #else
@@ -182,82 +187,6 @@ static void stage_input(block *b, int k, cact_type type, int dtype, const char *
     b->in[k] = b->input[k];
 }
 
-/* ------------------------------------------------------------------ half types */
-static float through(cact_type type, float v) /* rounded to the type and back */
-{
-    return type == CACT_HALF ? half_to_float(float_to_half(v)) : bfloat_to_float(float_to_bfloat(v));
-}
-
-/* Whether some float, itself rounded, lies midway between two numbers of the type: then it does
- * not say to which of them the exact result is nearer. */
-static int undecided(cact_type type, size_t n, const float *v)
-{
-    int found = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, v + i, 4);
-        if (type == CACT_BFLOAT)
-            found |= (bits & 0xffff) == 0x8000;
-        else if ((bits & 0x7fffffff) >= 0x38800000)
-            found |= (bits & 0x1fff) == 0x1000;
-        else { /* a subnormal half: odd multiples of 2^-25 */
-            const float multiple = __builtin_fabsf(v[i]) * 0x1p25f;
-            const uint32_t whole = (uint32_t)multiple;
-            found |= (float)whole == multiple && whole % 2;
-        }
-    }
-    return found;
-}
-
-/* A half type's result is that of the float kernel, rounded, which is at most 1 ULP of a float
- * off and so decides unless it lies midway; then the double kernel decides.  Products round each
- * factor first, for the same bits as dy * f.grad(x), as a * f(x), as dy * (a * f.grad(x)). */
-static void run_half(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
-                     const cact_type *types, int each)
-{
-    static const cact_op factor[CACT_OPS] = {
-        [CACT_FORWARD] = CACT_FORWARD, [CACT_GRAD] = CACT_GRAD, [CACT_BACKWARD] = CACT_GRAD,
-        [CACT_VALUE_AND_GRAD] = CACT_VALUE_AND_GRAD, [CACT_PARAM_GRAD] = CACT_PARAM_GRAD,
-        [CACT_GRAD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT, [CACT_BACKWARD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT,
-        [CACT_GATE] = CACT_FORWARD, [CACT_GATE_BACKWARD] = CACT_VALUE_AND_GRAD};
-    const int ins = cact_inputs(index, op), params = INVENTORY[index].params, first_out = ins + params;
-    const int outs = cact_outputs(index, op), x = ins - 1;
-    const cact_type type = types[first_out];
-    block b;
-    prepare(&b, outs);
-    for (size_t done = 0; done < n; done += CHUNK) {
-        b.n = n - done < CHUNK ? n - done : CHUNK;
-        b.padded = (b.n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
-        stage_parameters(&b, params, each, args + ins, steps + ins, done);
-        int again = 0;
-        for (int dtype = CACT_F32; dtype == CACT_F32 || (dtype == CACT_F64 && again); dtype++) {
-            stage_input(&b, 0, types[x], dtype, args[x] + (ptrdiff_t)done * steps[x], steps[x]);
-            active()->table[dtype][index].loop[factor[op]](b.padded, b.in, b.p, each, b.out);
-            for (int k = 0; k < outs; k++)
-                if (dtype == CACT_F32)
-                    again |= undecided(type, b.n, b.out[k]);
-                else
-                    for (size_t i = 0; i < b.n; i++)
-                        ((float *)b.output[k])[i] = double_to_odd(b.output[k][i]);
-        }
-        float *const o0 = (float *)b.output[0], *const o1 = (float *)b.output[1];
-        if (x > 0) {
-            for (int k = 0; k < x; k++)
-                stage_input(&b, k, types[k], CACT_F32, args[k] + (ptrdiff_t)done * steps[k], steps[k]);
-            const float *const first = (float *)b.input[0], *const second = (float *)b.input[1];
-            for (size_t i = 0; i < b.n; i++) {
-                o0[i] = first[i] * through(type, o0[i]);
-                if (op == CACT_GATE_BACKWARD)
-                    o1[i] = first[i] * through(type, second[i] * through(type, o1[i]));
-            }
-        }
-        for (int k = 0; k < outs; k++) {
-            const ptrdiff_t step = steps[first_out + k];
-            store(type, b.n, b.output[k], args[first_out + k] + (ptrdiff_t)done * step, step);
-        }
-    }
-}
-
 typedef struct {
     cact_loop *loop;
     char *const *args;
@@ -337,9 +266,13 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
             each |= steps[k] != 0 && n > 1;
     const staged_work s = {loop, args, steps, type, ins, params, outs, each, dtype};
     FLAGS_SAVE;
-    if (type[first_out] == CACT_HALF || type[first_out] == CACT_BFLOAT)
-        run_half(index, op, n, args, steps, type, each);
-    else if (direct && !each) {
+    if (is_half(type[first_out])) {
+        const isa *const here = active();
+        const half_work h = {&here->table[CACT_F32][index], &here->table[CACT_F64][index],
+                             &here->half[type[first_out] - CACT_HALF], op, ins, params, outs, each, args, steps,
+                             type[first_out]};
+        cact_run_half(&h, n);
+    } else if (direct && !each) {
         const double *p[CACT_MAX_PARAMS] = {0};
         for (int k = 0; k < params; k++)
             p[k] = (const double *)args[ins + k];
@@ -374,6 +307,28 @@ static void stretches_piece(void *context, size_t begin, size_t end)
     }
 }
 
+/* Stretches that are each an array of their own */
+typedef struct {
+    int index;
+    cact_op op;
+    size_t n;
+    int operands;
+    char *const *args;
+    const ptrdiff_t *steps, *inner;
+    const cact_type *type;
+} apart_work;
+
+static void apart_piece(void *context, size_t begin, size_t end)
+{
+    const apart_work *s = context;
+    for (size_t r = begin; r < end; r++) {
+        char *at[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        for (int k = 0; k < s->operands; k++)
+            at[k] = s->args[k] + (ptrdiff_t)r * s->steps[k];
+        cact_run(s->index, s->op, s->n, at, s->inner, s->type);
+    }
+}
+
 void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,
                         const ptrdiff_t *inner, const cact_type *type)
 {
@@ -392,21 +347,23 @@ void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *con
         FLAGS_RESTORE;
         return;
     }
-    for (size_t r = 0; r < count; r++) {
-        char *at[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
-        for (int k = 0; k < ins + outs; k++)
-            at[k] = args[k] + (ptrdiff_t)r * steps[k];
-        cact_run(index, op, n, at, inner, type);
-    }
+    apart_work s = {index, op, n, ins + outs, args, steps, inner, type};
+    if (n * size < HEAVY_FROM)
+        cact_in_pieces(1, count, size, n, apart_piece, &s);
+    else
+        apart_piece(&s, 0, count); /* each of which has pieces of its own */
 }
 
 /* ------------------------------------------------------------------ rows */
 typedef struct {
     cact_row *row;
     char *const *args;
-    const ptrdiff_t *steps;
+    const ptrdiff_t *steps, *inner;
+    const cact_type *type;
     size_t n;
-    int ins;
+    int ins, dtype;
+    const cact_half_loops *half; /* of the type, if it is one */
+    atomic_int failed;           /* no memory */
 } rows_work;
 
 static void rows_piece(void *context, size_t begin, size_t end)
@@ -420,43 +377,55 @@ static void rows_piece(void *context, size_t begin, size_t end)
     }
 }
 
+static void staged_rows_piece(void *context, size_t begin, size_t end)
+{
+    rows_work *w = context;
+    const size_t size = w->dtype == CACT_F64 ? 8 : 4, padded = (w->n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1);
+    char *const staged = malloc((size_t)(w->ins + 1) * padded * size), *block[3];
+    if (!staged) {
+        atomic_store(&w->failed, 1);
+        return;
+    }
+    for (int k = 0; k <= w->ins; k++)
+        block[k] = staged + (size_t)k * padded * size;
+    for (size_t r = begin; r < end; r++) {
+        for (int k = 0; k < w->ins; k++) {
+            const char *const from = w->args[k] + (ptrdiff_t)r * w->steps[k];
+            if (w->half)
+                cact_half_load(w->half, w->n, from, w->inner[k], (float *)block[k]);
+            else
+                load(w->type[k], w->dtype, w->n, from, w->inner[k], block[k]);
+        }
+        w->row(w->n, block[0], block[w->ins - 1], block[w->ins]);
+        char *const to = w->args[w->ins] + (ptrdiff_t)r * w->steps[w->ins];
+        if (w->half)
+            cact_half_store(w->half, w->n, (const float *)block[w->ins], to, w->inner[w->ins]);
+        else
+            store(w->type[w->ins], w->n, block[w->ins], to, w->inner[w->ins]);
+    }
+    free(staged);
+}
+
 int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *args, const ptrdiff_t *steps,
                   const ptrdiff_t *inner, const cact_type *type)
 {
+    const isa *const here = active();
     const int ins = op == CACT_BACKWARD ? 2 : 1;
     const int dtype = type[ins] == CACT_DOUBLE ? CACT_F64 : CACT_F32;
     const cact_type own = dtype == CACT_F64 ? CACT_DOUBLE : CACT_FLOAT;
-    const size_t size = sizes[own];
-    cact_row *const row = active()->table[dtype][index].row[op == CACT_BACKWARD];
     int direct = 1;
 
     if (n == 0 || rows == 0)
         return 0;
     for (int k = 0; k <= ins; k++)
-        direct &= type[k] == own && (inner[k] == (ptrdiff_t)size || n == 1);
-    if (direct) {
-        rows_work w = {row, args, steps, n, ins};
-        FLAGS_SAVE;
-        cact_in_pieces(1, rows, size, n, rows_piece, &w);
-        FLAGS_RESTORE;
-        return 0;
-    }
-    char *staged = malloc((size_t)(ins + 1) * n * size);
-    if (!staged)
-        return -1;
+        direct &= type[k] == own && (inner[k] == (ptrdiff_t)sizes[own] || n == 1);
+    rows_work w = {here->table[dtype][index].row[op == CACT_BACKWARD], args, steps, inner, type, n, ins, dtype,
+                   is_half(type[ins]) ? &here->half[type[ins] - CACT_HALF] : NULL, 0};
+    cact_piece *const piece = direct ? rows_piece : staged_rows_piece;
     FLAGS_SAVE;
-    for (size_t r = 0; r < rows; r++) {
-        char *block[3];
-        for (int k = 0; k <= ins; k++)
-            block[k] = staged + (size_t)k * n * size;
-        for (int k = 0; k < ins; k++)
-            load(type[k], dtype, n, args[k] + (ptrdiff_t)r * steps[k], inner[k], block[k]);
-        row(n, block[0], block[ins - 1], block[ins]);
-        store(type[ins], n, block[ins], args[ins] + (ptrdiff_t)r * steps[ins], inner[ins]);
-    }
+    cact_in_pieces(1, rows, sizes[own], n, piece, &w);
     FLAGS_RESTORE;
-    free(staged);
-    return 0;
+    return -w.failed;
 }
 
 /* ------------------------------------------------------------------ pieces */

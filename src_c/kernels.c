@@ -259,6 +259,9 @@ typedef struct {
 #undef PIECES_FUNCTION
 
 #include "rows.h"
+#if CACT_REAL == 32
+#include "vector_half.h"
+#endif
 
 /* ------------------------------------------------------------------ another pass: the table */
 #define ENTRY(name, params, cost, param_grad, ...)                                                     \
@@ -290,3 +293,11 @@ const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #include "activations.h"
     {0, 0, 0, 0, {0}, {0, 0}, 0, {0, 0}},
 };
+
+#if CACT_REAL == 32
+extern const cact_half_loops TABLE(CACT_ISA, half)[];
+const cact_half_loops TABLE(CACT_ISA, half)[] = { /* CACT_HALF, CACT_BFLOAT */
+    {half_widen, half_narrow, half_times},
+    {bfloat_widen, bfloat_narrow, bfloat_times},
+};
+#endif

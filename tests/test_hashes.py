@@ -60,7 +60,7 @@ def build(compiler: str, isas: dict[str, list[str]], folder: Path) -> Path:
     assert all([job.wait() == 0 for job in jobs])
     sources = [
         ROOT / "tests/driver.c",
-        *(ROOT / f"src_c/{name}.c" for name in ("dispatch", "sums", "threads")),
+        *(ROOT / f"src_c/{name}.c" for name in ("dispatch", "half", "sums", "threads")),
     ]
     command = [compiler, "-O2", "-std=gnu11", "-static", f"-I{ROOT / 'src_c'}", *map(str, sources)]
     command += [*map(str, sorted(folder.glob("*.o"))), "-pthread", "-o", str(folder / "driver")]

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import oracle
 import pytest
-from conftest import ELEMENTWISE, numeric
+from conftest import COMPILED, ELEMENTWISE, GATED, ROWS, numeric
 from mpmath import mp, mpf
 
 import cact
@@ -130,6 +130,44 @@ def test_products(name: str, dtype: str, engine: str) -> None:
             got, wanted = (a.astype(np.float32) for a in (got, wanted))
             both = np.isnan(got) & np.isnan(wanted)
             assert (both | (got.view(np.uint32) == wanted.view(np.uint32))).all()
+
+
+def results(name: str, dy: np.ndarray, x: np.ndarray) -> list[np.ndarray]:
+    """Of all operations, rows being of 128, as integers; NaN counts as one."""
+    f = cact.get(name)
+    if name in ROWS + GATED:
+        x = x.reshape(-1, 128)
+        dy = dy[: x.size // 2].reshape(-1, 64) if name in GATED else dy.reshape(x.shape)
+        found: tuple[np.ndarray, ...] = (f(x), f.backward(dy, x))
+    else:
+        found = (f(x), f.grad(x), *f.value_and_grad(x))
+        found += (f.backward(dy, x)[0] if f.learnable else f.backward(dy, x),)
+        if f.params:
+            parts = f._functions["c"]["param_grad"](x, *f._record.defaults.values())
+            found += parts if isinstance(parts, tuple) else (parts,)
+    return [np.where(np.isnan(a), 0x7E57, np.ascontiguousarray(a).view(np.uint16)).ravel() for a in found]
+
+
+@pytest.mark.skipif(not COMPILED, reason="the NumPy fallback is exempt")
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", ELEMENTWISE + ROWS + GATED)
+def test_bits_depend_on_nothing_else(name: str, dtype: str) -> None:
+    """Neighbours, threads, strides: where one result needs a second look, the others keep theirs."""
+    x, dy = (np.tile(np.roll(inputs(dtype), k), 2) for k in (0, 12345))
+    with np.errstate(all="ignore"), cact.num_threads(1):
+        wanted = results(name, dy, x)
+        apart = [np.repeat(a, 3)[::3] for a in (dy, x)]
+        assert not apart[0].flags.c_contiguous
+        for got, one in zip(results(name, *apart), wanted):
+            assert (got == one).all()
+    with np.errstate(all="ignore"), cact.num_threads(2):
+        for got, one in zip(results(name, dy, x), wanted):
+            assert (got == one).all()
+        if name in ROWS + GATED:
+            return
+        order = np.random.default_rng(3).permutation(x.size)
+        for got, one in zip(results(name, dy[order], x[order]), wanted):
+            assert (got == one[order]).all()
 
 
 def test_bfloat16_as_the_dtype_of_the_loop(engine: str) -> None:
