@@ -181,15 +181,32 @@ INLINE vector column(const pieces *g, piece at, int k)
 }
 #endif
 
+INLINE void find_rows(piece *at, const void *rows, int size, int mask)
+{
+    const integers offsets = (at->i & mask) * size;
+    const uint32_t *offset = (const uint32_t *)&offsets; /* a vector may alias its elements */
+    __asm__("" : "+r"(offset) : "m"(offsets)); /* to be loaded: out of a register each takes two shuffles */
+    for (int j = 0; j < VECTOR; j++)
+        at->row[j] = (const float *)((const char *)rows + offset[j]);
+}
+
+INLINE vector column_of_16(const float rows[16][8], piece at, int k)
+{
+#if defined(__AVX512F__)
+#define COLUMN_4(j) rows[j][k], rows[(j) + 1][k], rows[(j) + 2][k], rows[(j) + 3][k]
+    const vector all = {COLUMN_4(0), COLUMN_4(4), COLUMN_4(8), COLUMN_4(12)};
+    return (vector)_mm512_permutexvar_ps((__m512i)at.i, (__m512)all);
+#else
+    (void)rows;
+    return column(0, at, k);
+#endif
+}
+
 INLINE piece piece_of(const pieces *g, vector t)
 {
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
     piece at = {.i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first))};
-    const integers offsets = (at.i & 31) * (int)sizeof g->row[0];
-    const uint32_t *offset = (const uint32_t *)&offsets; /* a vector may alias its elements */
-    __asm__("" : "+r"(offset) : "m"(offsets)); /* to be loaded: out of a register each takes two shuffles */
-    for (int j = 0; j < VECTOR; j++)
-        at.row[j] = (const float *)((const char *)g->row + offset[j]);
+    find_rows(&at, g->row, sizeof g->row[0], 31);
     at.d = t - column(g, at, CENTER);
     at.value = column(g, at, VALUE);
     return at;

@@ -1,11 +1,11 @@
-"""The tables of src_c/act/tanh.h:   python tanh_table.py   (two minutes; needs numpy and mpmath)
+"""The rows of src_c/tables/tanh.h:   python tanh_table.py   (two minutes; needs numpy and mpmath)
 
 tanh(c + d) = T + d P(d), P of degree 5, in 16 intervals of t = |x|: four an octave of 1.6 t + 1.  The
 center c is the float near the middle whose T = tanh(c) is nearest to a float.  P is fitted by Lawson's
 iteration to least relative error and rounded a coefficient at a time.  In the first interval, where T = 0
 and P(0) = 1, P is rounded to a float before it is multiplied, which may cost half an ULP: a search beside
 the fit (seeded) keeps it below 1.  Printed: for each interval its bounds and log2 of the relative error;
-then the tables, in the order of the index.
+then the rows, in the order of the index.
 """
 
 import itertools
@@ -90,10 +90,8 @@ def main():
             p, ulp = search(p, right)
             print(f"   after the search {ulp:.5f} ULP", flush=True)
         rows.append([center, value, *p])
-    names = ["center", "value", *(f"p{k}" for k in range(DEGREE + 1))]
-    for name, column in zip(names, zip(*rows)):
-        column = [*column[16 - FIRST_SLOT :], *column[: 16 - FIRST_SLOT]]
-        print(f"{name}[16] = {{{', '.join(float(v).hex() for v in column)}}}")
+    for row in [*rows[16 - FIRST_SLOT :], *rows[: 16 - FIRST_SLOT]]:
+        print(f"    {{{', '.join(float(v).hex() for v in row)}}},")
 
 
 if __name__ == "__main__":
