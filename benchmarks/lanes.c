@@ -12,11 +12,14 @@
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
 #undef ROW_Y_FLOATS_USUAL
+#undef ROW_DOUBLES
 #undef ROW_VECTORS
+#undef ROW_Y_VECTORS_USUAL
 #undef ROW_Y_VECTORS
 #undef ROW_VECTORS_USUAL
 #undef ROW_VECTORS_LEARNT
 #undef ROW_FUNCTION
+#undef PIECES_FUNCTION
 
 typedef void body(size_t n, const float *x, const double *p, double *f, double *df);
 #define ROW(name, params, cost)                                                                          \
@@ -34,11 +37,14 @@ typedef void body(size_t n, const float *x, const double *p, double *f, double *
 #define ROW_Y_FLOATS ROW_FLOATS
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_Y_FLOATS_USUAL ROW_FLOATS_USUAL
+#define ROW_DOUBLES ROW_FLOATS
 #define ROW_VECTORS ROW_FLOATS
 #define ROW_Y_VECTORS ROW_FLOATS
 #define ROW_VECTORS_USUAL ROW_FLOATS_USUAL
+#define ROW_Y_VECTORS_USUAL ROW_FLOATS_USUAL
 #define ROW_VECTORS_LEARNT ROW_FLOATS_USUAL
 #define ROW_FUNCTION(name)
+#define PIECES_FUNCTION(name, params, side)
 #include "activations.h"
 #undef ROW
 #define ROW(name, params, cost) {#name, name##_all},

@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cact import _bench_plots, _measure, _tables
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-LIGHT = (
-    "identity relu relu2 relu6 leaky_relu prelu rrelu thresholded_relu hardtanh hardsigmoid hardswish hardshrink"
-    " softshrink star_relu sparse_plus sparse_sigmoid maxout crelu reglu"
-).split()
+LIGHT = frozenset({
+    *("identity", "relu", "relu2", "relu6", "leaky_relu", "prelu", "rrelu", "thresholded_relu", "star_relu"),
+    *("hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "sparse_plus", "sparse_sigmoid"),
+    *("maxout", "crelu", "reglu"),
+})  # fmt: skip
 #: Why a cell is below 1, of its kind.
 REASONS = {
     "calls": "n = 64: what a call costs, not the arithmetic",
@@ -101,9 +102,9 @@ def main() -> None:
         "",
         f"Measured until {datetime.date.today()} by `python -m cact bench --all --json FILE` and written by"
         " `python benchmarks/speed_page.py FILE`. In each cell cact and every peer that has the function are"
-        " interleaved; the minimum counts; the ratio is the time of the fastest peer over cact's: above 1 cact is"
-        " faster. LiteRT (XNNPACK), whose errors are of another order, never is that peer; its column is in the"
-        " command's own tables.",
+        " interleaved; the minimum counts; the ratio is the time of the fastest peer over cact's: above 1 cact"
+        " is faster. LiteRT (XNNPACK), whose errors are of another order, never is that peer; its column is in"
+        " the command's own tables.",
         "",
         "![Ratio to the best peer of each cell](speed.png)",
         "",

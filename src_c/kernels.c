@@ -225,10 +225,12 @@ typedef struct {
                    put((real *)out[k] + i, d.dp[k]);                                                   \
                else name##_mended_dp(x, d, p, each, i, out);)
 #if CACT_REAL == 32
+#define ROW_DOUBLES(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS ROW_VECTORS
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT LEARNT
 #else
+#define ROW_DOUBLES ROW_VECTORS
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
@@ -250,6 +252,7 @@ typedef struct {
 #undef ROW_Y_VECTORS
 #undef ROW_VECTORS_USUAL
 #undef ROW_Y_VECTORS_USUAL
+#undef ROW_DOUBLES
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
@@ -276,6 +279,7 @@ typedef struct {
 #define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
 #define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_Y_VECTORS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
+#define ROW_DOUBLES ROW_VECTORS
 #define ROW_FLOATS ROW_VECTORS
 #define ROW_Y_FLOATS ROW_Y_VECTORS
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL

@@ -24,7 +24,7 @@ INLINE int minus_share_block(const double *dy, num sum, const double *y, double 
     VECTORS
     {
         const vector v = vector_at(y + k * VECTOR), a = vector_at(dy + k * VECTOR);
-        const two share = two_mul(exp_two(only(v)), two_of(sum.hi, sum.lo));
+        const two share = two_mul(exp_two(only(v), TO_ONE), two_of(sum.hi, sum.lo));
         r[k] = (a - share.hi) - share.lo;
         right &= all_below(vector_size(v), 600) &
                  all_below(vector_size(a) * 0x1p-3 - vector_size(r[k]), 0) & all_below(vector_size(r[k]), DBL_MAX);

@@ -156,6 +156,12 @@ INLINE two two_mul(two a, two b)
     return (two){p, vector_fma(a.hi, b.lo, vector_fma(a.lo, b.hi, vector_fma(a.hi, b.hi, -p)))};
 }
 
+INLINE two two_ratio(two a, two b) /* not normalised */
+{
+    const vector y = 1 / b.hi, q = a.hi * y;
+    return (two){q, y * (vector_fnma(q, b.lo, vector_fnma(q, b.hi, a.hi)) + a.lo)};
+}
+
 /* a/b, rounded once */
 INLINE vector quotient(two a, two b)
 {
@@ -210,11 +216,17 @@ INLINE vector exp_rounded(two z)
     return vector_fma(e.power, e.p, e.power);
 }
 
-INLINE two exp_two(two z)
+INLINE two exp_of_parts(times_one_plus e) /* 2^-56 */
 {
-    const times_one_plus e = exp_parts(z, TO_ONE);
     const vector hi = vector_fma(e.power, e.p, e.power);
     return (two){hi, vector_fma(e.power, e.p, e.power - hi)};
+}
+
+INLINE two exp_two(two z, const int relative) /* TO_ITSELF: 2^-61 */
+{
+    const times_one_plus e = exp_parts(z, relative);
+    const two r = exp_of_parts(e);
+    return (two){r.hi, relative == TO_ONE ? r.lo : vector_fma(e.power, e.p_low, r.lo)};
 }
 
 /* e^z - 1, z <= 0, of which p is TO_ITSELF */
@@ -246,13 +258,17 @@ INLINE vector times_sigmoid_of(vector x, two v)
     return positive(x) - quotient(only(vector_size(x)), one_plus_exp(v));
 }
 
-/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on; not normalised */
-INLINE two two_of_tanh(two t)
+INLINE two two_plus(two m) /* 2 + m, |m| < 2 */
 {
-    const two z = {vector_at_least(-2 * t.hi, vector_of(-44)), -2 * t.lo};
-    const two m = exp_minus_one(exp_parts(z, TO_ITSELF));
-    const vector d = 2 + m.hi, d_low = (m.hi - (d - 2)) + m.lo, y = 1 / d, q = m.hi * y;
-    return (two){-q, -y * (vector_fnma(q, d_low, vector_fnma(q, d, m.hi)) + m.lo)};
+    const vector d = 2 + m.hi;
+    return (two){d, (m.hi - (d - 2)) + m.lo};
+}
+
+/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on; not normalised */
+INLINE two two_of_tanh(vector t)
+{
+    const two m = exp_minus_one(exp_parts(only(vector_at_least(-2 * t, vector_of(-44))), TO_ITSELF));
+    return two_ratio((two){-m.hi, -m.lo}, two_plus(m));
 }
 
 /* f' where it is not within 2^-5 of its root, else its Taylor series: root and c as in beside_root() (real.h). */

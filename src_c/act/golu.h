@@ -6,21 +6,37 @@
  * Measured in ULP, all float32: f 0.5033 at -0.0389100835, f' 0.5035 at 1.05998087;
  *    12 M float64: f 0.7628 at 5.22221205e-308, f' 0.791 at -0.637301195. */
 #ifdef BODIES
-ACTIVATION(golu)
-{
-    static const double c[] = {
+#define GOLU_ROOT -0x1.22609af8e9657p-1, -0x1.2f57eed531437p-55, 0x1.e53dd19d6cb7dp-2, -0x1.002c949e35297p-56
+static const double GOLU_SERIES[] = {
         0x1.ca26a25e218c1p-2, -0x1.7c5e465719a51p-3, -0x1.54427350658cap-3, 0x1.ac14f79587585p-4,
         0x1.730422a1fe1aap-6, -0x1.30c4f342052a1p-5, 0x1.daa7db11bc4ebp-8, 0x1.9d98a06813489p-8,
         -0x1.0c02f79386562p-8, 0x1.22006c54463b8p-12, 0x1.7a075168bf9afp-11, -0x1.6e071677519a2p-12};
+ACTIVATION(golu)
+{
     const double y = between(x, sizeof(real) == 4 ? -5.6f : -7, 50);
     const num v = exp_precise(exact(-y));
     const exponential e = exp_(negative(v));
     const double df = rounded_product(e.value, add(exact(1), times(v, y))) * e.tail;
     return (dual){
         .f = x > y ? (double)x : __builtin_copysign(rounded_multiple(e.value, y) * e.tail, x),
-        .df = beside_root(x, df, -0x1.22609af8e9657p-1, -0x1.2f57eed531437p-55, 0x1.e53dd19d6cb7dp-2,
-                          -0x1.002c949e35297p-56, c),
+        .df = beside_root(x, df, GOLU_ROOT, GOLU_SERIES),
+    };
+}
+#if CACT_REAL == 64
+DOUBLES(golu, 4, 4) /* v < 55, to 2^-61 */
+{
+    const vector y = vector_at_most(x, vector_of(44));
+    const two v = exp_two(only(-y), TO_ITSELF), e = exp_two((two){-v.hi, -v.lo}, TO_ONE);
+    const two c = two_add(two_of(1, 0), two_times(v, y));
+    const vector f = with_sign_of(vector_fma(x, e.hi, x * e.lo), x); /* of -0 */
+    const vector df = vector_fma(e.hi, c.hi, vector_fma(e.hi, c.lo, e.lo * c.hi));
+    return (doubles){
+        .f = where_less(x, 44, f, x),
+        .df = vector_beside_root(x, vector_of(0), df, GOLU_ROOT, GOLU_SERIES),
+        .f_at = -x,
+        .df_at = -x,
     };
 }
 #endif
-ROW(golu, 0, HEAVY)
+#endif
+ROW_DOUBLES(golu, HEAVY)

@@ -45,7 +45,7 @@ DOUBLES(selu, INFINITY, 708)
     const two la = two_of(0x1.c212cc640f031p+0, 0x1.05161b045a1fep-56);
     const vector t = vector_size(x);
     const two f = two_mul(exp_minus_one(exp_parts(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF)), la);
-    const two e = two_mul(exp_two(only(-t)), la);
+    const two e = two_mul(exp_two(only(-t), TO_ONE), la);
     return (doubles){
         .f = where_less(x, 0, f.hi + f.lo, vector_fma(x, l.hi, x * l.lo)),
         .df = where_less(-x, 0, l.hi, e.hi + e.lo),

@@ -6,12 +6,13 @@
  * Measured in ULP, all float32: f 0.9475 at 3.08360744e-38, f' 0.8716 at -1.25662434;
  *    12 M float64: f 0.782 at -714.979993, f' 0.7828 at -715.003091. */
 #ifdef BODIES
-ACTIVATION(telu)
-{
-    static const double c[] = {
+#define TELU_ROOT -0x1.14302c3c10f30p+0, -0x1.b8c761c7b1289p-54, 0x1.68f6b660942b4p-2, -0x1.accdac615c81fp-57
+static const double TELU_SERIES[] = {
         0x1.4d0848bbb42d2p-2, 0x1.b9cbc0b27eec1p-4, -0x1.76ccc7f75d5b2p-6, -0x1.75ed50eb6a68cp-5,
         -0x1.a1972d4fc8f5cp-6, -0x1.70f433c765432p-8, 0x1.6b47343137d35p-9, 0x1.bdae45f31e265p-9,
         0x1.b445c70460a16p-10, 0x1.3cfebfc883eadp-12, -0x1.b0c49a690deddp-13, -0x1.bdd5fd354cb29p-13};
+ACTIVATION(telu)
+{
     const double y = between(x, (real)-FAR, 4);
     const exponential u = exp_(exact(y));
     const reduced e = reduce_close(scale(u.value, -2));
@@ -23,8 +24,7 @@ ACTIVATION(telu)
     const double df = rounded(add(t, times(mul(u.value, w), y))) * u.tail;
     return (dual){
         .f = x > y ? (double)x : __builtin_copysign(rounded_multiple(t, y) * u.tail, x),
-        .df = beside_root(x, df, -0x1.14302c3c10f30p+0, -0x1.b8c761c7b1289p-54, 0x1.68f6b660942b4p-2,
-                          -0x1.accdac615c81fp-57, c),
+        .df = beside_root(x, df, TELU_ROOT, TELU_SERIES),
     };
 }
 #if CACT_REAL == 32
@@ -40,6 +40,24 @@ FLOATS(telu, 15.9f, 7.5f)
         .df_at = -x,
     };
 }
+#else
+DOUBLES(telu, 650, 650)
+{
+    const vector y = vector_at_most(x, vector_of(4));
+    const two u = exp_two(only(y), TO_ONE);
+    const times_one_plus parts = exp_parts((two){-2 * u.hi, -2 * u.lo}, TO_ITSELF);
+    const two m = exp_minus_one(parts), d = two_plus(m), t = two_ratio((two){-m.hi, -m.lo}, d);
+    /* f' = (-m d + 4 x u (1 + m))/d^2 */
+    const two slope = two_times(two_mul(u, exp_of_parts(parts)), 4 * y);
+    const two n = two_add(two_mul((two){-m.hi, -m.lo}, d), slope);
+    const vector f = with_sign_of(vector_fma(x, t.hi, x * t.lo), x); /* of -0 */
+    return (doubles){
+        .f = where_less(x, 4, f, x),
+        .df = vector_beside_root(x, vector_of(0), quotient(n, two_square(d)), TELU_ROOT, TELU_SERIES),
+        .f_at = -x,
+        .df_at = -x,
+    };
+}
 #endif
 #endif
-ROW_FLOATS(telu, HEAVY)
+ROW_VECTORS(telu, HEAVY)
