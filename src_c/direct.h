@@ -11,11 +11,12 @@
 #define LINE 64          /* bytes of a cache line */
 #define ALIGN_FROM 16384 /* bytes from where it pays that no store is split between two lines */
 
-/* Past the caches results go to memory directly: a plain store reads the line first, and puts out of the caches what
- * might be wanted.  In the caches that is up to three times slower, and where arithmetic sets the pace it gains nothing. */
+/* Past the caches results go to memory directly: a plain store reads the line first, and puts out of the caches
+ * what might be wanted.  In the caches that is up to three times slower, and where arithmetic sets the pace it
+ * gains nothing. */
 #define STREAM_AT_MOST_FROM ((size_t)64 << 20) /* bytes of all operands; less where the last cache is small */
-#define STREAMED 1024                  /* bytes of a result at a time, computed in the first-level cache */
-#define AHEAD 4096                     /* bytes: how far before their use inputs are asked for */
+#define STREAMED 1024 /* bytes of a result at a time, computed in the first-level cache */
+#define AHEAD 4096    /* bytes: how far before their use inputs are asked for */
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -28,7 +29,8 @@ static size_t last_cache(void)
     for (int leaf = 0; leaf < 2; leaf++)
         for (unsigned i = 0, a = 1, b, c, d; i < 8 && (a & 31); i++)
             if (__get_cpuid_count(leaf ? 0x8000001du : 4u, i, &a, &b, &c, &d) && (a & 31)) {
-                const size_t size = ((b >> 22) + 1) * ((b >> 12 & 0x3ff) + 1) * (size_t)((b & 0xfff) + 1) * (c + (size_t)1);
+                const size_t ways = (b >> 22) + 1, parts = (b >> 12 & 0x3ff) + 1, line = (b & 0xfff) + 1;
+                const size_t size = ways * parts * line * (c + (size_t)1);
                 largest = size > largest ? size : largest;
             } else
                 break;

@@ -171,7 +171,8 @@ INLINE vector quotient(two a, two b)
 
 /* ------------------------------------------------------------------ exponential
  * e^(z.hi + z.lo) = power (1 + p + p_low), |p| < 0.0443: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact,
- * power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j); near 0 power is 1.  z such that power is not subnormal. */
+ * power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j); near 0 power is 1.  z such that power is not
+ * subnormal. */
 typedef struct {
     vector power, p, p_low;
 } times_one_plus;
@@ -258,7 +259,7 @@ INLINE vector times_sigmoid_of(vector x, two v)
     return positive(x) - quotient(only(vector_size(x)), one_plus_exp(v));
 }
 
-INLINE two two_plus(two m) /* 2 + m, |m| < 2 */
+INLINE two plus_2(two m) /* |m| < 2 */
 {
     const vector d = 2 + m.hi;
     return (two){d, (m.hi - (d - 2)) + m.lo};
@@ -268,7 +269,7 @@ INLINE two two_plus(two m) /* 2 + m, |m| < 2 */
 INLINE two two_of_tanh(vector t)
 {
     const two m = exp_minus_one(exp_parts(only(vector_at_least(-2 * t, vector_of(-44))), TO_ITSELF));
-    return two_ratio((two){-m.hi, -m.lo}, two_plus(m));
+    return two_ratio((two){-m.hi, -m.lo}, plus_2(m));
 }
 
 /* f' where it is not within 2^-5 of its root, else its Taylor series: root and c as in beside_root() (real.h). */
@@ -286,8 +287,8 @@ INLINE vector vector_beside_root(vector x, vector x_low, vector df, double hi, d
     return where(beside, vector_fma(d, vector_of(c1), tail), df);
 }
 
-/* d/dx x s(v) at x = -t, v(x) = -v(-x) and w = x v': (1 + e - w e)/(1 + e)^2, e = e^v, 0 <= v < 36 (beyond 2^52 1 + e
- * loses the 1) */
+/* d/dx x s(v) at x = -t, v(x) = -v(-x) and w = x v': (1 + e - w e)/(1 + e)^2, e = e^v, 0 <= v < 36 (beyond
+ * 2^52 1 + e loses the 1) */
 INLINE vector times_sigmoid_slope(two v, two w)
 {
     const two a = one_plus_exp(v);
