@@ -8,6 +8,8 @@
 
 #undef ROW
 #undef ROW_Y
+#undef ROW_PLAIN
+#undef ROW_Y_PLAIN
 #undef ROW_FLOATS
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
@@ -33,6 +35,8 @@ typedef void body(size_t n, const float *x, const double *p, double *f, double *
         }                                                                                                \
     }
 #define ROW_Y ROW
+#define ROW_PLAIN(name, params, cost) /* have no body */
+#define ROW_Y_PLAIN(name, params, cost)
 #define ROW_FLOATS(name, cost) ROW(name, 0, cost)
 #define ROW_Y_FLOATS ROW_FLOATS
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)

@@ -108,8 +108,14 @@ typedef struct {
 #define DOUBLES(name, f, df) REACHES(name, f, df) INLINE doubles name##_doubles(const vector x)
 #if CACT_REAL == 32
 #define IN_VECTORS(name) name##_floats
+#define IN_BOTH FLOATS
+#define SIXTH 0x1.555556p-3f /* 1/6 in two words */
+#define SIXTH_LOW -0x1.555556p-28f
 #else
 #define IN_VECTORS(name) name##_doubles
+#define IN_BOTH DOUBLES
+#define SIXTH 0x1.5555555555555p-3
+#define SIXTH_LOW 0x1.5555555555555p-57
 #endif
 
 /* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
@@ -241,13 +247,18 @@ typedef struct {
 #define ROW_Y_VECTORS(name, cost) ROW_VECTORS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_VECTORS_USUAL(name, params, cost, ...)                                                   \
     ROW_VECTORS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
+
+#include "plain.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wunused-function" /* param_grad without parameters */
 #include "activations.h"
 #pragma GCC diagnostic pop
 #undef BODIES
 #undef ROW
 #undef ROW_Y
+#undef ROW_PLAIN
+#undef ROW_Y_PLAIN
 #undef ROW_VECTORS
 #undef ROW_Y_VECTORS
 #undef ROW_VECTORS_USUAL
@@ -275,6 +286,8 @@ typedef struct {
 #define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
 #define ROW_Y(name, params, cost)                                                                      \
     ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
+#define ROW_PLAIN ROW
+#define ROW_Y_PLAIN ROW_Y
 #define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
 #define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
 #define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)

@@ -43,28 +43,6 @@ INLINE vector look_up(const double table[8], integers i) /* table[i & 7] */
 #endif
 }
 
-/* a where the sign of x is set, else b */
-INLINE vector where_negative(vector x, vector a, vector b)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)x), (__m512d)b, (__m512d)a);
-#elif defined(__AVX2__)
-    return (vector)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)x);
-#else
-    return where((integers)x >> 63, a, b);
-#endif
-}
-
-INLINE vector where_less(vector x, double limit, vector a, vector b) /* a where x < limit, else b */
-{
-#if defined(__AVX512F__)
-    const __mmask8 less = _mm512_cmp_pd_mask((__m512d)x, _mm512_set1_pd(limit), _CMP_LT_OQ);
-    return (vector)_mm512_mask_blend_pd(less, (__m512d)b, (__m512d)a);
-#else
-    return where(x < limit, a, b);
-#endif
-}
-
 /* At most `most`; NaN stays. */
 INLINE vector vector_at_most(vector x, vector most)
 {

@@ -40,6 +40,100 @@ INLINE vector where(integers m, vector a, vector b)
     return (vector)(((integers)a & m) | ((integers)b & ~m));
 }
 
+/* Comparisons for select_where() and kept(): with AVX-512 a bit an element, of which to make integers has its cost. */
+#if CACT_REAL == 32
+#define INTRINSIC(bits, name, suffix) _mm##bits##_##name##_ps##suffix
+#define NATIVE(bits) __m##bits
+#else
+#define INTRINSIC(bits, name, suffix) _mm##bits##_##name##_pd##suffix
+#define NATIVE(bits) __m##bits##d
+#endif
+#if defined(__AVX512F__)
+typedef uint16_t lanes_mask; /* of doubles half */
+#define COMPARE(a, b, how, plain) (lanes_mask) INTRINSIC(512, cmp, _mask)((NATIVE(512))(a), (NATIVE(512))(b), how)
+#elif defined(__AVX2__)
+typedef integers lanes_mask;
+#define COMPARE(a, b, how, plain) (integers) INTRINSIC(256, cmp, )((NATIVE(256))(a), (NATIVE(256))(b), how)
+#else
+typedef integers lanes_mask;
+#define COMPARE(a, b, how, plain) (plain)
+#endif
+#define IS_LESS(a, b) COMPARE(a, b, _CMP_LT_OQ, (a) < (b))
+#define IS_ABOVE(a, b) COMPARE(a, b, _CMP_NLE_UQ, ~((a) <= (b))) /* or NaN */
+#define IS_BELOW(a, b) COMPARE(a, b, _CMP_NGE_UQ, ~((a) >= (b))) /* or NaN */
+#define IS_NAN(a) COMPARE(a, a, _CMP_UNORD_Q, (a) != (a))
+
+INLINE vector select_where(lanes_mask m, vector a, vector b) /* a, else b */
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, mask_blend, )(m, (NATIVE(512))b, (NATIVE(512))a);
+#elif defined(__AVX2__)
+    return (vector)INTRINSIC(256, blendv, )((NATIVE(256))b, (NATIVE(256))a, (NATIVE(256))m);
+#else
+    return where(m, a, b);
+#endif
+}
+
+INLINE vector kept(lanes_mask m, vector a) /* else 0 */
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, maskz_mov, )(m, (NATIVE(512))a);
+#else
+    return (vector)((integers)a & m);
+#endif
+}
+
+INLINE vector vector_sqrt(vector a)
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, sqrt, )((NATIVE(512))a);
+#elif defined(__AVX2__)
+    return (vector)INTRINSIC(256, sqrt, )((NATIVE(256))a);
+#else
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = sizeof(real) == 4 ? __builtin_sqrtf((float)a[j]) : (real)__builtin_sqrt(a[j]);
+    return r;
+#endif
+}
+
+INLINE vector or_nan(vector a, vector x) /* a, but NaN where x is */
+{
+#if defined(__AVX512F__)
+    return select_where(IS_NAN(x), x, a);
+#else
+    return (vector)((integers)a | IS_NAN(x));
+#endif
+}
+
+/* a where the sign of x is set, else b */
+INLINE vector where_negative(vector x, vector a, vector b)
+{
+#if defined(__AVX512F__) && CACT_REAL == 32
+    return select_where(_mm512_movepi32_mask((__m512i)x), a, b);
+#elif defined(__AVX512F__)
+    return select_where(_mm512_movepi64_mask((__m512i)x), a, b);
+#elif defined(__AVX2__)
+    return select_where((integers)x, a, b);
+#else
+    return where((integers)x >> (CACT_REAL - 1), a, b);
+#endif
+}
+
+INLINE vector where_less(vector x, real limit, vector a, vector b) /* a where x < limit, else b */
+{
+    return select_where(IS_LESS(x, vector_of(limit)), a, b);
+}
+
+/* 1 above a limit, else 0 */
+INLINE vector step(vector x, vector limit) { return or_nan(kept(IS_LESS(limit, x), vector_of(1)), x); }
+
+/* a between two numbers, else 0; outside NaN - NaN and inf - inf are of no effect */
+INLINE vector within(vector x, vector least, vector most, vector a)
+{
+    return kept(IS_ABOVE(x, least) & IS_BELOW(x, most), a + (x - x));
+}
+
 INLINE vector vector_size(vector x) { return (vector)((integers)x & ~SIGN_BIT); } /* |x| */
 INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & SIGN_BIT)); }
 

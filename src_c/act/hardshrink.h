@@ -2,11 +2,11 @@
  * Measured in ULP, all float32: f 0, f' 0;
  *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
-ACTIVATION(hardshrink)
+PLAIN(hardshrink)
 {
-    const real lambd = not_above(p[0]), t = magnitude(x, (real)INFINITY);
-    return (dual){.f = t > lambd ? x : clamped(x, 0), .df = t > lambd ? 1 : 0};
+    const vector t = vector_size(x), lambd = greatest_not_above(&k->p[0], k->hi[0]);
+    return (floats){.f = with_sign_of(kept(IS_ABOVE(t, lambd), t), x), .df = step(t, lambd)};
 }
 FROM_OUTPUT(hardshrink) { return y != 0 ? 1 : 0; }
 #endif
-ROW_Y(hardshrink, 1, LIGHT)
+ROW_Y_PLAIN(hardshrink, 1, LIGHT)

@@ -25,19 +25,16 @@ ACTIVATION(hardsigmoid)
         .df = x > not_above(low) ? x < not_below(high) ? slope : 0 : 0,
     };
 }
-#if CACT_REAL == 32
-/* v = (x + 3)/6 by pairs of floats */
-FLOATS(hardsigmoid, EVERYWHERE, EVERYWHERE)
+/* v = (x + 3)/6 by pairs */
+IN_BOTH(hardsigmoid, EVERYWHERE, EVERYWHERE)
 {
-    const vector sixth = vector_of(0x1.555556p-3f), sixth_low = vector_of(-0x1.555556p-28f);
-    const vector y = vector_at_least(vector_at_most(x, vector_of(3)), vector_of(-3)), s = 3 + y, s_low = y - (s - 3);
-    const vector inside = where(vector_size(x) < 3, sixth, vector_of(0));
+    const vector sixth = vector_of(SIXTH), three = vector_of(3);
+    const vector y = vector_at_least(vector_at_most(x, three), -three), s = 3 + y, s_low = y - (s - 3);
     return (floats){
-        .f = vector_fma(s, sixth, vector_fma(s, sixth_low, s_low * sixth)),
-        .df = where(x == x, inside, x),
+        .f = vector_fma(s, sixth, vector_fma(s, vector_of(SIXTH_LOW), s_low * sixth)),
+        .df = within(x, -three, three, sixth),
     };
 }
+FROM_OUTPUT(hardsigmoid) { return (y > 0) & (y < 1) ? (real)p[0] : 0; }
 #endif
-FROM_OUTPUT(hardsigmoid) { return y > 0 ? y < 1 ? (real)p[0] : 0 : 0; }
-#endif
-ROW_Y_FLOATS_USUAL(hardsigmoid, 2, LIGHT, 1.0 / 6, 0.5)
+ROW_Y_VECTORS_USUAL(hardsigmoid, 2, LIGHT, 1.0 / 6, 0.5)

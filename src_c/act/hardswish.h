@@ -13,19 +13,18 @@ ACTIVATION(hardswish)
     const double g = sizeof(real) == 8 && abs_(x) < 0x1p-70 ? 0.5 * x : f;
     return (dual){.f = x < 3 ? __builtin_copysign(g, x) : x, .df = x > -3 ? x < 3 ? df : 1 : 0};
 }
-#if CACT_REAL == 32
-FLOATS(hardswish, EVERYWHERE, EVERYWHERE)
+IN_BOTH(hardswish, EVERYWHERE, EVERYWHERE)
 {
-    const vector sixth = vector_of(0x1.555556p-3f), sixth_low = vector_of(-0x1.555556p-28f);
-    const vector y = vector_at_least(x, vector_of(-3)), s = 3 + y, s_low = y - (s - 3);
-    const vector v = s * sixth, v_low = vector_fma(s, sixth, -v) + vector_fma(s, sixth_low, s_low * sixth);
+    const vector sixth = vector_of(SIXTH), sixth_low = vector_of(SIXTH_LOW);
+    const vector z = vector_at_least(x, vector_of(-3)), y = vector_at_most(z, vector_of(3));
+    const vector s = 3 + y, s_low = y - (s - 3); /* v = s/6, exactly 1 from 3 on */
+    const vector v = s * sixth, v_low = (vector_fma(v, vector_of(-6), s) + s_low) * sixth;
     const vector d = 3 + 2 * x, d_low = 2 * x - (d - 3);
     const vector df = vector_fma(d, sixth, vector_fma(d, sixth_low, d_low * sixth));
     return (floats){
-        .f = where(x < 3, vector_fma(y, v, y * v_low), x),
-        .df = where(x >= 3, vector_of(1), where(x <= -3, vector_of(0), df)),
+        .f = vector_fma(z, v, y * v_low),
+        .df = select_where(IS_BELOW(x, vector_of(3)), kept(IS_ABOVE(x, vector_of(-3)), df), vector_of(1)),
     };
 }
 #endif
-#endif
-ROW_FLOATS(hardswish, LIGHT)
+ROW_VECTORS(hardswish, LIGHT)

@@ -2,11 +2,15 @@
  * Measured in ULP, all float32: f 0, f' 0;
  *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
-ACTIVATION(hardtanh)
+PLAIN(hardtanh)
 {
-    const real low = not_above(p[0]), high = not_below(p[1]), least = (real)p[0], most = (real)p[1];
-    return (dual){.f = x > low ? x < high ? x : most : least, .df = x > low ? x < high ? 1 : 0 : 0};
+    const integers zero = (with_sign_and_zeros_of(&k->p[0]) == 0) | (with_sign_and_zeros_of(&k->p[1]) == 0);
+    const vector at_zero = (vector)(~zero & SIGN_BIT); /* f(-0) is -0, but 0 where a bound is 0 */
+    return (floats){
+        .f = vector_at_most(vector_at_least(x, k->hi[0]), k->hi[1]) + at_zero,
+        .df = within(x, greatest_not_above(&k->p[0], k->hi[0]), least_not_below(&k->p[1], k->hi[1]), vector_of(1)),
+    };
 }
-FROM_OUTPUT(hardtanh) { return y > not_above(p[0]) ? y < not_below(p[1]) ? 1 : 0 : 0; }
+FROM_OUTPUT(hardtanh) { return (y > not_above(p[0])) & (y < not_below(p[1])); }
 #endif
-ROW_Y(hardtanh, 2, LIGHT)
+ROW_Y_PLAIN(hardtanh, 2, LIGHT)

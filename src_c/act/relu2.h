@@ -2,11 +2,11 @@
  * Measured in ULP, all float32: f 0.5 at 2.64697796e-23, f' 0;
  *    12 M float64: f 0.5 at 10, f' 0. */
 #ifdef BODIES
-ACTIVATION(relu2)
+PLAIN(relu2)
 {
-    const real t = x > 0 ? x : 0;
-    return (dual){.f = t * t, .df = 2 * t};
+    const vector t = positive(x) + 0; /* of -0 */
+    return (floats){.f = t * t, .df = 2 * t};
 }
 FROM_OUTPUT(relu2) { return (real)(2 * __builtin_sqrt(abs_(y))); }
 #endif
-ROW_Y(relu2, 0, LIGHT)
+ROW_Y_PLAIN(relu2, 0, LIGHT)

@@ -2,10 +2,11 @@
  * Measured in ULP, all float32: f 0, f' 0;
  *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
-ACTIVATION(relu6)
+PLAIN(relu6)
 {
-    return (dual){.f = x > 0 ? x < 6 ? x : 6 : 0, .df = x > 0 ? x < 6 ? 1 : 0 : 0};
+    const vector zero = vector_of(0), six = vector_of(6), t = vector_at_most(positive(x), six);
+    return (floats){.f = t + 0, .df = within(x, zero, six, vector_of(1))}; /* + 0: of -0 */
 }
-FROM_OUTPUT(relu6) { return y > 0 ? y < 6 ? 1 : 0 : 0; }
+FROM_OUTPUT(relu6) { return (y > 0) & (y < 6); }
 #endif
-ROW_Y(relu6, 0, LIGHT)
+ROW_Y_PLAIN(relu6, 0, LIGHT)

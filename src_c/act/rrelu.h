@@ -4,17 +4,38 @@
  * Measured in ULP, all float32: f 0.8333 at -9.40395817e-38, f' 0.3333 at 0;
  *    12 M float64: f 0.5 at -1.18575755e-322, f' 0. */
 #ifdef BODIES
-ACTIVATION(rrelu)
-{
-    const double half = abs_(p[0]) > 1 ? 0.5 : 1;
-    const num a = scale(sum(half * p[0], half * p[1]), 0.5 / half);
 #if CACT_REAL == 32
-    const real left = proportional(x, a);
+PLAIN(rrelu)
+{
+    const parameter a = 0.5 * k->p[0] + 0.5 * k->p[1];
+    vector hi, lo;
+    split(&a, &hi, &lo);
+    return (floats){.f = sloped(x, &a, hi, lo), .df = slope_at(x, hi)};
+}
 #else
-    const double most = smaller(DBL_MAX / abs_(a.hi), DBL_MAX), y = smaller(-x, most); /* no effect above 0 */
-    const real left = x < -most && a.hi != 0 ? x * a.hi : -rounded_times(a, y);
-#endif
-    return (dual){.f = x >= 0 ? x : left, .df = x > 0 ? 1 : rounded(a)};
+static __attribute__((noinline)) vector rrelu_rarely(const vector x, const vector hi, const vector lo)
+{
+    vector f;
+    for (int j = 0; j < VECTOR; j++) {
+        const double most = smaller(DBL_MAX / abs_(hi[j]), DBL_MAX), y = smaller(-x[j], most);
+        const double left = x[j] < -most && hi[j] != 0 ? x[j] * hi[j] : -fma_(hi[j], y, lo[j] * y);
+        f[j] = x[j] < 0 ? left : __builtin_signbit(x[j]) ? x[j] * hi[j] : x[j];
+    }
+    return f;
+}
+PLAIN(rrelu)
+{
+    const vector one = vector_of(1), half = vector_of(0.5);
+    const lanes_mask large = IS_LESS(one, vector_size(k->p[0])); /* halved before the sum, or after it */
+    const vector before = select_where(large, half, one), after = select_where(large, one, half);
+    const two a = two_add(only(before * k->p[0]), only(before * k->p[1]));
+    const vector hi = a.hi * after, lo = a.lo * after, size = vector_size(hi);
+    const int usual = all_below(-size, -0x1p-900) && all_below(size, 0x1p900);
+    return (floats){
+        .f = usual ? where_negative(x, times_pair(x, hi, lo), x) : rrelu_rarely(x, hi, lo),
+        .df = slope_at(x, hi),
+    };
 }
 #endif
-ROW(rrelu, 2, LIGHT)
+#endif
+ROW_PLAIN(rrelu, 2, LIGHT)

@@ -27,6 +27,21 @@ FLOATS(softsign, EVERYWHERE, EVERYWHERE)
         .df = (p + vector_fma(p * 0x1p-37f, e, vector_fma(r, r, -p))) * 0x1p-76f,
     };
 }
+#else /* f' = y^2 (1 + 2 e), e the residual of y = 1/(1 + |x|) */
+DOUBLES(softsign, EVERYWHERE, 0x1p500)
+{
+    const vector size = vector_size(x), t = vector_at_most(size, vector_of(0x1p600));
+    const vector d = 1 + t, low = vector_at_most(t, vector_of(1)) - (d - vector_at_least(t, vector_of(1)));
+    const vector y = 1 / d, q = t * y, p = y * y;
+    const vector rest = vector_fnma(q, low, vector_fnma(q, d, t));
+    const vector e = vector_fnma(y, low, vector_fnma(y, d, vector_of(1)));
+    return (doubles){
+        .f = with_sign_of(vector_fma(rest, y, q), x),
+        .df = vector_fma(p, 2 * e, p),
+        .f_at = size,
+        .df_at = size,
+    };
+}
 #endif
 FROM_OUTPUT(softsign)
 {
@@ -34,4 +49,4 @@ FROM_OUTPUT(softsign)
     return t * t;
 }
 #endif
-ROW_Y_FLOATS(softsign, HEAVY)
+ROW_Y_VECTORS(softsign, HEAVY)

@@ -1,11 +1,12 @@
 /* squareplus(x) = (x + S)/2, S = sqrt(x^2 + b);  f' = (1 + x/S)/2          Barron 2021, arXiv:2112.11687
  * With t = |x| and D = t + S nothing cancels:
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
- * In float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
+ * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
  * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
  * Measured in ULP, all float32: f 0.5 at -68.1468735, f' 0.75 at 3.06963921e-05;
  *    12 M float64: f 0.7497 at -6.8163764e+307, f' 0.747 at -9.21932929e+153. */
 #ifdef BODIES
+#define SQUAREPLUS_REACH (CACT_REAL == 32 ? 0x1p30 : 0x1p400)
 ACTIVATION(squareplus)
 {
     const mask left = is_negative(x);
@@ -30,28 +31,28 @@ ACTIVATION(squareplus)
         .df = x > most ? 1 : x < -most ? 0 : rounded(df) * choose(left, UNSCALED, 1),
     };
 }
-#if CACT_REAL == 32
-/* For b = 4: with z = f(-t), S = t + 2z and z (t + z) = 1, so that z + r/S is better than z where r is the residual
- * of that.  1/S to 2^-20 from a guess by its bits, Newton's step with other constants and another as usual. */
-FLOATS(squareplus, 0x1p60f, 0x1p60f)
+/* For b = 4, with the low words of t^2 + 4 and of its root by their residuals: f(-t) = 2/D and f'(-t) = 2/(D S), which
+ * is 2/(S^2 + t S).  1/S = z/(1 + z^2), z = f(-t), of which some percent will do. */
+IN_BOTH(squareplus, SQUAREPLUS_REACH, SQUAREPLUS_REACH)
 {
-    const vector size = vector_size(x), t = vector_magnitude(x, 0x1p60f), u = vector_fma(t, t, vector_of(4));
-    vector y = (vector)(0x5f1ffff9 - ((integers)u >> 1));
-    y = y * vector_fma(u * y, y * -0.703952253f, vector_of(1.68191397f));
-    y = y * vector_fma(u * y, y * -0.5f, vector_of(1.5f));
-    const vector z = 2 / vector_fma(u, y, t), w = t + z, low = vector_low(t, z, w);
-    const vector r = vector_fma(-z, low, vector_fma(-z, w, vector_of(1))), c = r * y;
-    const vector s = t + 2 * z, s_low = vector_fma(vector_of(2), c, vector_low(t, 2 * z, s));
-    const vector q = z * y, rest = vector_fma(-q, s_low, vector_fma(-q, s, z) + c);
-    const vector g = vector_fma(rest, y, q);
+    const vector size = vector_size(x), t = vector_at_most(size, vector_of((real)SQUAREPLUS_REACH));
+    const vector u = vector_fma(t, t, vector_of(4)), s = vector_sqrt(u);
+    const vector c = 4 - u, u_low = vector_fma(t, t, c) + (4 - (c + u)); /* c is rounded where t is large */
+    const vector rest = vector_fma(-s, s, u) + u_low; /* 2 S times the low word of S */
+    const vector d = s + t, y = 1 / d, z = 2 * y;
+    const vector by_s = z * vector_fma(z * z, vector_of((real)-0.25), vector_of((real)0.48)); /* 1/(2 S) */
+    const vector d_low = vector_fma(rest, by_s, t - (d - s));
+    const vector r = vector_fma(-y, d_low, vector_fma(-y, d, vector_of(1)));
+    const vector q = t * s, e = u + q, g = 2 / e;
+    const vector e_low = (q - (e - u)) + vector_fma(t, s, -q) + vector_fma(rest, (real)0.5 - g, u_low);
+    const vector v = vector_fma(-g, e_low, vector_fma(-g, e, vector_of(2))), left = vector_fma(v, (real)0.5 * g, g);
     return (floats){
-        .f = where(x < 0, z + c, w + (low + c)),
-        .df = reflected(g, x),
+        .f = where_negative(x, vector_fma(z, r, z), vector_fma(d_low, vector_of((real)0.5), (real)0.5 * d)),
+        .df = where_negative(x, left, 1 - left),
         .f_at = size,
         .df_at = size,
     };
 }
-#endif
 FROM_OUTPUT(squareplus) { return (real)(1 / (1 + 0.25 * p[0] / y / y)); } /* S = y + b/(4y), f' = y/S */
 #endif
-ROW_Y_FLOATS_USUAL(squareplus, 1, HEAVY, 4)
+ROW_Y_VECTORS_USUAL(squareplus, 1, HEAVY, 4)

@@ -3,10 +3,10 @@
  * Measured in ULP, all float32: f 0, f' 0;
  *    12 M float64: f 0, f' 0. */
 #ifdef BODIES
-ACTIVATION(thresholded_relu)
+PLAIN(thresholded_relu)
 {
-    const real threshold = not_above(p[0]), value = (real)p[1];
-    return (dual){.f = x > threshold ? x : value, .df = x > threshold ? 1 : 0};
+    const vector threshold = greatest_not_above(&k->p[0], k->hi[0]);
+    return (floats){.f = select_where(IS_ABOVE(x, threshold), x, k->hi[1]), .df = step(x, threshold)};
 }
 #endif
-ROW(thresholded_relu, 2, LIGHT)
+ROW_PLAIN(thresholded_relu, 2, LIGHT)

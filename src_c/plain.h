@@ -1,0 +1,129 @@
+/* plain.h - cheap functions: nothing but vectors of f, f' and df/dparameters, of any x, and no body.
+ *
+ * Of the parameters they take hi + lo, the nearest real numbers and what is left (in float64 nothing).  Where these
+ * are the same for all elements, what is made of them leaves the loop. */
+typedef double parameter __attribute__((vector_size(VECTOR * sizeof(double))));
+typedef struct {
+    parameter p[2];
+    vector hi[2], lo[2];
+} parameters;
+
+INLINE void split(const parameter *p, vector *hi, vector *lo)
+{
+#if CACT_REAL == 32
+    *hi = __builtin_convertvector(*p, vector);
+    *lo = __builtin_convertvector(*p - __builtin_convertvector(*hi, parameter), vector);
+#else
+    *hi = *p;
+    *lo = vector_of(0);
+#endif
+}
+
+INLINE void take_parameters(parameters *k, int params, const double *const *p, int each, size_t i)
+{
+    for (int m = 0; m < params; m++) {
+        if (each)
+            memcpy(&k->p[m], p[m] + i, sizeof k->p[m]);
+        else
+            k->p[m] = p[m][0] - (parameter){0};
+        split(&k->p[m], &k->hi[m], &k->lo[m]);
+    }
+}
+
+/* As reals, which would make zeros of the smallest doubles.  By pointer: registers hold no such vector. */
+INLINE vector with_sign_and_zeros_of(const parameter *p) { return __builtin_convertvector(*p * 0x1p1000, vector); }
+
+/* As not_above() and not_below() in real.h. */
+INLINE vector greatest_not_above(const parameter *p, vector hi)
+{
+#if CACT_REAL == 32
+    const parameter rest = *p - __builtin_convertvector(hi, parameter);
+    const integers above = with_sign_and_zeros_of(&rest) < 0;
+    return (vector)((integers)hi - (above & (1 | (integers)hi >> 31)));
+#else
+    return (void)p, hi;
+#endif
+}
+
+INLINE vector least_not_below(const parameter *p, vector hi)
+{
+    const parameter negated = -*p;
+    return -greatest_not_above(&negated, -hi);
+}
+
+/* A function is one PLAIN(name), of x and the parameters k. */
+#define PLAIN(name) INLINE floats name##_plain(const vector x, const parameters *const k)
+
+#define PLAIN_LOOP(name, operation, params, at, ...)                                                   \
+    INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
+                                           const int each, void *const *out)                           \
+    {                                                                                                  \
+        const real *a = in[0], *b = in[1], *c = in[2];                                                 \
+        real *o = out[0], *o1 = out[1];                                                                \
+        (void)a, (void)b, (void)c, (void)o, (void)o1;                                                  \
+        parameters k;                                                                                  \
+        take_parameters(&k, each ? 0 : params, p, 0, 0);                                               \
+        for (size_t i = 0; i < n; i += VECTOR) {                                                       \
+            const vector x = vector_at(at + i);                                                        \
+            take_parameters(&k, each ? params : 0, p, 1, i);                                           \
+            const floats d = name##_plain(x, &k);                                                      \
+            __VA_ARGS__                                                                                \
+        }                                                                                              \
+    }                                                                                                  \
+    static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
+                                   void *const *out)                                                   \
+    {                                                                                                  \
+        if (params && each)                                                                            \
+            name##_##operation##_lanes(n, in, p, 1, out);                                              \
+        else                                                                                           \
+            name##_##operation##_lanes(n, in, p, 0, out);                                              \
+    }
+#define PLAIN_LOOPS(name, params)                                                                      \
+    PLAIN_LOOP(name, forward, params, a, put(o + i, d.f);)                                             \
+    PLAIN_LOOP(name, grad, params, a, put(o + i, d.df);)                                               \
+    PLAIN_LOOP(name, backward, params, b, put(o + i, vector_at(a + i) * d.df);)                        \
+    PLAIN_LOOP(name, value_and_grad, params, a, put(o + i, d.f); put(o1 + i, d.df);)                   \
+    PLAIN_LOOP(name, param_grad, params, a, for (int m = 0; m < params; m++)                           \
+               put((real *)out[m] + i, or_nan(d.dp[m], x));)                                           \
+    PLAIN_LOOP(name, gate, params, b, put(o + i, vector_at(a + i) * d.f);)                             \
+    PLAIN_LOOP(name, gate_backward, params, c, const vector dy = vector_at(a + i);                     \
+               const vector value = vector_at(b + i); put(o1 + i, dy * (value * d.df));                \
+               put(o + i, dy * d.f);)
+#define ROW_PLAIN(name, params, cost) PLAIN_LOOPS(name, params)
+#define ROW_Y_PLAIN(name, params, cost) PLAIN_LOOPS(name, params) FROM_Y(name, params)
+
+/* ------------------------------------------------------------------ leaky_relu and its like
+ * x, and a x where the sign of x is set, a = hi + lo. */
+/* For slopes that are 0, or in float32 so large or small that hi or lo are not normal */
+static __attribute__((noinline)) vector sloped_rarely(const vector x, const double *a)
+{
+    vector f;
+    for (int j = 0; j < VECTOR; j++)
+        f[j] = x[j] < 0 ? proportional(x[j], a[j]) : __builtin_signbit(x[j]) ? (real)(x[j] * a[j]) : x[j];
+    return f;
+}
+
+/* x <= -0, which may be infinite; the zero of -0 times lo must not decide the sign of that of -0 times hi */
+INLINE vector times_pair(vector x, vector hi, vector lo)
+{
+    const vector y = vector_at_least(x, vector_of(CACT_REAL == 32 ? -FLT_MAX : (real)-DBL_MAX));
+    return (vector)((integers)vector_fma(x, hi, y * lo) | (~(integers)hi & SIGN_BIT));
+}
+
+INLINE vector sloped(vector x, const parameter *a, vector hi, vector lo)
+{
+    const vector size = vector_size(hi);
+    const real least = CACT_REAL == 32 ? (real)0x1p-60 : 0, most = CACT_REAL == 32 ? (real)0x1p60 : (real)INFINITY;
+    if (!all_below(-size, -least) || !all_below(size, most)) { /* see proportional() */
+        double each[VECTOR];
+        memcpy(each, a, sizeof each);
+        return sloped_rarely(x, each);
+    }
+    const int exact_ = CACT_REAL == 64 || all_below(vector_size(lo), FLT_TRUE_MIN);
+    return where_negative(x, exact_ ? x * hi : times_pair(x, hi, lo), x);
+}
+
+INLINE vector slope_at(vector x, vector a)
+{
+    return select_where(IS_ABOVE(x, vector_of(0)), or_nan(vector_of(1), x), a);
+}
