@@ -85,20 +85,6 @@ INLINE vector vector_magnitude(vector x, float most)
 #endif
 }
 
-INLINE vector vector_sqrt(vector x)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_sqrt_ps((__m512)x);
-#elif defined(__AVX2__)
-    return (vector)_mm256_sqrt_ps((__m256)x);
-#else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = __builtin_sqrtf(x[j]);
-    return r;
-#endif
-}
-
 /* Whether all are -1, and not 0 */
 INLINE int all(integers m)
 {

@@ -97,14 +97,8 @@ INLINE vector vector_sqrt(vector a)
 #endif
 }
 
-INLINE vector or_nan(vector a, vector x) /* a, but NaN where x is */
-{
-#if defined(__AVX512F__)
-    return select_where(IS_NAN(x), x, a);
-#else
-    return (vector)((integers)a | IS_NAN(x));
-#endif
-}
+/* a, but x where it is NaN: the same bits everywhere */
+INLINE vector or_nan(vector a, vector x) { return select_where(IS_NAN(x), x, a); }
 
 /* a where the sign of x is set, else b */
 INLINE vector where_negative(vector x, vector a, vector b)
