@@ -71,6 +71,8 @@ cdef inline bint spaced(cnp.ndarray a, bint fortran, Py_ssize_t *step) noexcept:
             continue
         if reach == 0:
             reach = step[0] = cnp.PyArray_STRIDE(a, i)
+            if reach == 0:  # broadcast: of one element, and others may follow
+                return False
         elif cnp.PyArray_STRIDE(a, i) != reach:
             return False
         reach *= cnp.PyArray_DIM(a, i)
