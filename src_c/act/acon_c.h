@@ -58,12 +58,13 @@ ACTIVATION(acon_c)
 FLOATS(acon_c, 17.7f, 15.7f) /* p1 = 1, p2 = 0, beta = 1 */
 {
     const floats d = silu_floats(x);
+    const vector g = silu_grad_left(x), df = reflected(g, x);
     return (floats){
         .f = d.f,
-        .df = d.df,
+        .df = df,
         .f_at = d.f_at,
         .df_at = d.df_at,
-        .dp = {x * d.df, x * silu_floats(-x).df, square_times_sigmoid_grad(x)},
+        .dp = {x * df, x * reflected(g, -x), square_times_sigmoid_grad(x)},
     };
 }
 #else

@@ -20,9 +20,11 @@ INLINE vector square_times_sigmoid_grad(vector x)
     return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
 }
 
+INLINE vector silu_grad_left(vector x) { return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x)); } /* at -|x| */
+
 FLOATS(silu, 17.7f, 17.4f)
 {
-    const vector g = on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
+    const vector g = silu_grad_left(x);
     return (floats){
         .f = positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)),
         .df = reflected(g, x),
