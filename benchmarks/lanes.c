@@ -16,6 +16,7 @@
 #undef ROW_Y_VECTORS
 #undef ROW_VECTORS_USUAL
 #undef ROW_VECTORS_LEARNT
+#undef ROW_FLOATS_LEARNT
 #undef ROW_FUNCTION
 
 typedef void body(size_t n, const float *x, const double *p, double *f, double *df);
@@ -38,6 +39,7 @@ typedef void body(size_t n, const float *x, const double *p, double *f, double *
 #define ROW_Y_VECTORS ROW_FLOATS
 #define ROW_VECTORS_USUAL ROW_FLOATS_USUAL
 #define ROW_VECTORS_LEARNT ROW_FLOATS_USUAL
+#define ROW_FLOATS_LEARNT ROW_FLOATS_USUAL
 #define ROW_FUNCTION(name)
 #include "activations.h"
 #undef ROW

@@ -270,10 +270,12 @@ typedef struct {
 #define ROW_FLOATS ROW_VECTORS
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT LEARNT
+#define ROW_FLOATS_LEARNT LEARNT
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
+#define ROW_FLOATS_LEARNT ROW_FLOATS_USUAL
 #endif
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
@@ -296,6 +298,7 @@ typedef struct {
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
 #undef ROW_VECTORS_LEARNT
+#undef ROW_FLOATS_LEARNT
 #undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
 #undef PIECES_FUNCTION
@@ -327,6 +330,7 @@ typedef struct {
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
+#define ROW_FLOATS_LEARNT ROW_VECTORS_USUAL
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}, 0, {0, 0}},
 #define PIECES_FUNCTION(name, params, side)                                                            \
     {#name, params, 0, LIGHT, {0}, {0, 0}, side, {name##_pieces, name##_pieces_backward}},

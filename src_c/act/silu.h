@@ -12,15 +12,16 @@ ACTIVATION(silu)
 }
 #if CACT_REAL == 32
 #include "../tables/silu_grad.h"
-/* x^2 s(x) s(-x), the square in two words */
+/* x^2 s(x) s(-x) */
 INLINE vector square_times_sigmoid_grad(vector x)
 {
-    const piece at = piece_of(&sigmoid_grad_pieces, vector_size(x));
-    const vector w = at.d * polynomial(&sigmoid_grad_pieces, at, 0, 6), u = x * x;
-    return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
+    return on_pieces_times_square(&sigmoid_grad_pieces, 6, vector_size(x), x);
 }
 
-INLINE vector silu_grad_left(vector x) { return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x)); } /* at -|x| */
+INLINE vector silu_grad_left(vector x) /* f'(-|x|) */
+{
+    return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
+}
 
 FLOATS(silu, 17.7f, 17.4f)
 {
