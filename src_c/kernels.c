@@ -269,14 +269,13 @@ typedef struct {
 #if CACT_REAL == 32
 #define ROW_FLOATS ROW_VECTORS
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
-#define ROW_VECTORS_LEARNT LEARNT
 #define ROW_FLOATS_LEARNT LEARNT
 #else
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
 #define ROW_FLOATS_LEARNT ROW_FLOATS_USUAL
 #endif
+#define ROW_VECTORS_LEARNT LEARNT
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
     ROW_FLOATS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)

@@ -36,7 +36,7 @@ FLOATS(silu, 17.7f, 17.4f)
 #else
 DOUBLES(silu, 708, 36)
 {
-    const vector t = vector_size(x), g = silu_slope_of_minus(only(t));
+    const vector t = vector_size(x), g = silu_slope_of_minus(only(t)).hi;
     return (doubles){
         .f = times_sigmoid_of(x, only(t)),
         .df = where_negative(x, g, 1 - g),
