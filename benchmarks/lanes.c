@@ -20,6 +20,7 @@
 #undef ROW_Y_VECTORS
 #undef ROW_VECTORS_USUAL
 #undef ROW_VECTORS_LEARNT
+#undef ROW_FLOATS_LEARNT
 #undef ROW_FUNCTION
 #undef PIECES_FUNCTION
 
@@ -47,6 +48,7 @@ typedef void body(size_t n, const float *x, const double *p, double *f, double *
 #define ROW_VECTORS_USUAL ROW_FLOATS_USUAL
 #define ROW_Y_VECTORS_USUAL ROW_FLOATS_USUAL
 #define ROW_VECTORS_LEARNT ROW_FLOATS_USUAL
+#define ROW_FLOATS_LEARNT ROW_FLOATS_USUAL
 #define ROW_FUNCTION(name)
 #define PIECES_FUNCTION(name, params, side)
 #include "activations.h"

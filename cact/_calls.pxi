@@ -90,6 +90,18 @@ cdef inline bint apart(cnp.ndarray a, Py_ssize_t step_a, cnp.ndarray b, Py_ssize
             or max(q, q + last * step_b) + size_b <= min(p, p + last * step_a))
 
 
+cdef object scalar_of(int kind, double v, cnp.ndarray like):
+    """v as a scalar of an array's type."""
+    cdef float single = <float>v
+    cdef uint16_t half
+    if kind == CACT_DOUBLE:
+        return cnp.PyArray_ToScalar(&v, like)
+    if kind == CACT_FLOAT:
+        return cnp.PyArray_ToScalar(&single, like)
+    half = cact_half_of(<cact_type>kind, v)
+    return cnp.PyArray_ToScalar(&half, like)
+
+
 cdef object made(int ndim, cnp.npy_intp *shape, int kind, bint fortran):
     return cnp.PyArray_EMPTY(ndim, shape, _numbers[kind], fortran)
 
@@ -116,12 +128,13 @@ cdef inline bint is_axis(object v, Py_ssize_t *axis):
 
 
 # ---------------------------------------------------------------------- runs; None: the slow path must decide
-cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, double *values, int outs, object out):
-    """Elementwise, on arrays of one shape that lie in memory alike."""
+cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, double *values, int outs, object out,
+                double *sums=NULL):
+    """Elementwise, on arrays of one shape that lie in memory alike; into `sums` those for the parameters, if any."""
     cdef char *args[MAX_OPERANDS]
     cdef Py_ssize_t steps[MAX_OPERANDS]
     cdef cact_type types[MAX_OPERANDS]
-    cdef int i, other, k = ins + params, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind)
+    cdef int i, other, failed, k = ins + params, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind)
     if kind < 0:
         return None
     cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], a
@@ -164,7 +177,15 @@ cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, 
                 PyTuple_SET_ITEM(result, i, a)
             else:
                 result = a
-    if n < ALONE:
+    if sums != NULL:
+        if n < ALONE:
+            failed = cact_learn(kernel, n, args, steps, types, sums)
+        else:
+            with nogil:
+                failed = cact_learn(kernel, n, args, steps, types, sums)
+        if failed:
+            raise MemoryError
+    elif n < ALONE:
         cact_run(kernel, op, n, args, steps, types)
     else:
         with nogil:
@@ -329,31 +350,6 @@ cdef object run_pieces(int kernel, int ins, PyObject **inputs, Py_ssize_t k, Py_
         with nogil:
             cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
     return y
-
-
-cdef object sums_of(int kernel, cnp.ndarray dy, cnp.ndarray x, double *params):
-    """The gradients of parameters, of contiguous arrays; None where they are not."""
-    cdef double sums[CACT_MAX_PARAMS]
-    cdef float single
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    cdef int failed, k, kind = kind_of(x)
-    if not same_shape(dy, x) or not (
-            (cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(dy))
-            or (cnp.PyArray_IS_F_CONTIGUOUS(x) and cnp.PyArray_IS_F_CONTIGUOUS(dy))):
-        return None
-    if n < ALONE:
-        failed = cact_param_sums(kernel, <cact_type>kind, n, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), params, sums)
-    else:
-        with nogil:
-            failed = cact_param_sums(kernel, <cact_type>kind, n, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), params,
-                                     sums)
-    if failed:
-        raise MemoryError
-    results = []
-    for k in range(cact_params(kernel)):
-        single = <float>sums[k]
-        results.append(cnp.PyArray_ToScalar(&single if kind == CACT_FLOAT else <void *>&sums[k], x))
-    return results
 
 
 # ---------------------------------------------------------------------- what stands beside the inputs
@@ -555,17 +551,25 @@ cdef class Caller:
         """``(dx, *dparameters)`` for parameters that are numbers."""
         cdef Given given
         cdef PyObject *operands[2]
+        cdef double sums[CACT_MAX_PARAMS]
+        cdef int k, kind
         if self._kernel < 0 or not _enabled or not self._sort(2, args, kwargs, &given):
             return None
-        dy, x = args[0], args[1]
-        if not 0 <= kind_of(x) <= CACT_DOUBLE or kind_of(dy) != kind_of(x) or cnp.PyArray_NDIM(x) == 0:
+        operands[0], operands[1] = <PyObject *>args[0], <PyObject *>args[1]
+        kind = kind_of(args[1])
+        if not 0 <= kind <= CACT_BFLOAT or kind_of(args[0]) != kind or cnp.PyArray_NDIM(<cnp.ndarray>args[1]) == 0:
             return None
-        results = sums_of(self._kernel, dy, x, given.values)  # before `out`, which may be x or dy, is written
-        if results is None:
+        dx = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1, <object>given.out, sums)
+        if dx is None:
             return None
-        operands[0], operands[1] = <PyObject *>dy, <PyObject *>x
-        dx = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1, <object>given.out)
-        return None if dx is None else (dx, *results)
+        result = PyTuple_New(1 + self._nparams)
+        Py_INCREF(dx)
+        PyTuple_SET_ITEM(result, 0, dx)
+        for k in range(self._nparams):
+            value = scalar_of(kind, sums[k], <cnp.ndarray>args[1])
+            Py_INCREF(value)
+            PyTuple_SET_ITEM(result, 1 + k, value)
+        return result
 
     def __call__(self, *args, **kwargs):
         return self._quick(CACT_FORWARD, "forward", 1, 1, args, kwargs)

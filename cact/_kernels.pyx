@@ -18,7 +18,7 @@ from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint16_t, uintptr_t
 from libc.string cimport memcpy
 
 cnp.import_array()
@@ -28,7 +28,7 @@ cdef extern from "cact.h" nogil:
     enum: CACT_MAX_PARAMS
     ctypedef enum cact_op:
         CACT_FORWARD, CACT_GRAD, CACT_BACKWARD, CACT_VALUE_AND_GRAD, CACT_PARAM_GRAD
-        CACT_GRAD_FROM_OUTPUT, CACT_BACKWARD_FROM_OUTPUT, CACT_GATE, CACT_GATE_BACKWARD
+        CACT_GRAD_FROM_OUTPUT, CACT_BACKWARD_FROM_OUTPUT, CACT_GATE, CACT_GATE_BACKWARD, CACT_LEARN
     ctypedef enum cact_type:
         CACT_FLOAT, CACT_DOUBLE, CACT_HALF, CACT_BFLOAT, CACT_BOOL, CACT_INT8, CACT_UINT8, CACT_INT16
         CACT_UINT16, CACT_INT32, CACT_UINT32, CACT_INT64, CACT_UINT64
@@ -44,7 +44,8 @@ cdef extern from "cact.h" nogil:
     int cact_has(int, cact_op)
     int cact_inputs(int, cact_op)
     int cact_outputs(int, cact_op)
-    int cact_param_sums(int, cact_type, size_t, const void *, const void *, const double *, double *)
+    uint16_t cact_half_of(cact_type, double)
+    int cact_learn(int, size_t, char **, Py_ssize_t *, cact_type *, double *)
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
@@ -78,6 +79,7 @@ cdef dict _operations = {
     "forward": CACT_FORWARD, "grad": CACT_GRAD, "backward": CACT_BACKWARD, "value_and_grad": CACT_VALUE_AND_GRAD,
     "param_grad": CACT_PARAM_GRAD, "grad_from_output": CACT_GRAD_FROM_OUTPUT,
     "backward_from_output": CACT_BACKWARD_FROM_OUTPUT, "gate": CACT_GATE, "gate_backward": CACT_GATE_BACKWARD,
+    "learn": CACT_LEARN,
 }
 
 

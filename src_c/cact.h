@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define CACT_MAX_PARAMS 4
+#define CACT_MAX_OUTPUTS (1 + CACT_MAX_PARAMS)
 #define CACT_LANES 16 /* kernels work on whole blocks of this many elements */
 
 /* Operations with their inputs and outputs; f stands for the activation. */
@@ -19,6 +20,7 @@ typedef enum {
     CACT_BACKWARD_FROM_OUTPUT, /* dy, y -> dy f'(x) */
     CACT_GATE,                 /* a, x -> a f(x) */
     CACT_GATE_BACKWARD,        /* dy, a, x -> dy f(x), dy (a f'(x)) */
+    CACT_LEARN,                /* dy, x -> dy f'(x), dy df/dp_k for each parameter, which is one for all */
     CACT_OPS
 } cact_op;
 typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
@@ -37,6 +39,9 @@ typedef enum {
 /* One loop over n elements, n a multiple of CACT_LANES, everything contiguous.  Parameter k is
  * p[k][0], or p[k][i] where `each` is set.  An output may be an input. */
 typedef void cact_loop(size_t n, const void *const *in, const double *const *p, int each, void *const *out);
+
+/* The sum of n floats or doubles, in double; see vector_sum.h. */
+typedef double cact_sum(size_t n, const void *a);
 
 /* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
 typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
@@ -107,11 +112,17 @@ int cact_run_rows(int i, cact_op op, size_t rows, size_t n, char *const *args, c
 void cact_run_pieces(int i, cact_op op, cact_type type, size_t rows, size_t n, size_t k, const void *dy,
                      const void *x, void *out);
 
-/* The sums over all i of dy df/dp_k, for each parameter, of contiguous floats or doubles: each product rounded to
- * their type, added in double in the order of NumPy's pairwise summation.  0, or -1 without memory.  Raises no
- * floating-point flag. */
-int cact_param_sums(int index, cact_type type, size_t n, const void *dy, const void *x, const double *params,
-                    double *sums);
+/* dx = dy f'(x), and the sums over all i of dy df/dp_k, for each parameter: each product rounded to dx's type,
+ * added in double in the order of NumPy's pairwise summation.  Arguments are those of cact_run for CACT_BACKWARD, all
+ * of one type and parameters one for all.  0, or -1 without memory.  Raises no floating-point flag. */
+int cact_learn(int index, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type, double *sums);
+
+/* A double as the bits of a half type, rounded as NumPy and ml_dtypes do. */
+uint16_t cact_half_of(cact_type type, double v);
+
+/* The sum of n contiguous numbers of float, double or a half type, at most CACT_NODE of a half type. */
+double cact_sum_of(cact_type type, size_t n, const void *a);
+#define CACT_NODE 1024
 
 /* Threads for large arrays: how many may work, the caller included. */
 void cact_set_threads(int n);

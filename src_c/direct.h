@@ -78,7 +78,7 @@ static void direct_piece(void *context, size_t begin, size_t end)
 {
     const direct_work *w = context;
     const void *in[CACT_MAX_INPUTS] = {0};
-    void *out[CACT_MAX_PARAMS] = {0};
+    void *out[CACT_MAX_OUTPUTS] = {0};
     for (int k = 0; k < w->ins; k++)
         in[k] = w->in[k] + (w->first + begin) * w->size;
     for (int k = 0; k < w->outs; k++)
@@ -89,9 +89,9 @@ static void direct_piece(void *context, size_t begin, size_t end)
 static void streamed_piece(void *context, size_t begin, size_t end)
 {
     const direct_work *w = context;
-    _Alignas(LINE) char block[CACT_MAX_PARAMS][STREAMED];
+    _Alignas(LINE) char block[CACT_MAX_OUTPUTS][STREAMED];
     const void *in[CACT_MAX_INPUTS] = {0};
-    void *out[CACT_MAX_PARAMS] = {0};
+    void *out[CACT_MAX_OUTPUTS] = {0};
     for (int k = 0; k < w->outs; k++)
         out[k] = block[k];
     for (size_t i = begin, n; i < end; i += n) {

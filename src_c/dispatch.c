@@ -19,6 +19,7 @@ typedef struct {
     int fast; /* memory, not arithmetic, sets the pace of large heavy float functions too */
     const cact_kernels *table[CACT_DTYPES];
     const cact_half_loops *half;
+    cact_sum *sum[CACT_DTYPES];
 } isa;
 
 #if defined(__x86_64__)
@@ -46,9 +47,10 @@ static int supports_v4(void)
 
 extern const cact_kernels cact_v3_32[], cact_v3_64[], cact_v4_32[], cact_v4_64[];
 extern const cact_half_loops cact_v3_half[], cact_v4_half[];
+extern cact_sum cact_v3_32_sum, cact_v3_64_sum, cact_v4_32_sum, cact_v4_64_sum;
 static const isa isas[] = {
-    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}, cact_v4_half},
-    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}, cact_v3_half},
+    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}, cact_v4_half, {cact_v4_32_sum, cact_v4_64_sum}},
+    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}, cact_v3_half, {cact_v3_32_sum, cact_v3_64_sum}},
 };
 #define ISAS ((int)(sizeof isas / sizeof isas[0]))
 
@@ -58,7 +60,9 @@ static int supports_neon(void) { return 1; } /* part of the architecture */
 
 extern const cact_kernels cact_neon_32[], cact_neon_64[];
 extern const cact_half_loops cact_neon_half[];
-static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}, cact_neon_half}};
+extern cact_sum cact_neon_32_sum, cact_neon_64_sum;
+static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}, cact_neon_half,
+                            {cact_neon_32_sum, cact_neon_64_sum}}};
 #define ISAS 1
 
 #else
@@ -137,14 +141,15 @@ int cact_inputs(int i, cact_op op)
 {
     (void)i;
     return op == CACT_GATE_BACKWARD ? 3
-           : op == CACT_BACKWARD || op == CACT_BACKWARD_FROM_OUTPUT || op == CACT_GATE ? 2
-                                                                                      : 1;
+           : op == CACT_BACKWARD || op == CACT_BACKWARD_FROM_OUTPUT || op == CACT_GATE || op == CACT_LEARN ? 2
+                                                                                                          : 1;
 }
 
 int cact_outputs(int i, cact_op op)
 {
     return op == CACT_VALUE_AND_GRAD || op == CACT_GATE_BACKWARD ? 2
            : op == CACT_PARAM_GRAD                               ? INVENTORY[i].params
+           : op == CACT_LEARN                                    ? 1 + INVENTORY[i].params
                                                                  : 1;
 }
 
@@ -153,10 +158,10 @@ int cact_outputs(int i, cact_op op)
 
 /* A block of at most CHUNK elements, staged: contiguous, converted, padded. */
 typedef struct {
-    double input[CACT_MAX_INPUTS][CHUNK], parameter[CACT_MAX_PARAMS][CHUNK], output[CACT_MAX_PARAMS][CHUNK];
+    double input[CACT_MAX_INPUTS][CHUNK], parameter[CACT_MAX_PARAMS][CHUNK], output[CACT_MAX_OUTPUTS][CHUNK];
     const void *in[CACT_MAX_INPUTS];
     const double *p[CACT_MAX_PARAMS];
-    void *out[CACT_MAX_PARAMS];
+    void *out[CACT_MAX_OUTPUTS];
     size_t n, padded;
 } block;
 
@@ -283,6 +288,17 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     FLAGS_RESTORE;
 }
 
+double cact_sum_of(cact_type type, size_t n, const void *a)
+{
+    const isa *const here = active();
+    float wide[CACT_NODE];
+    if (is_half(type)) {
+        cact_half_load(&here->half[type - CACT_HALF], n, a, 2, wide);
+        a = wide;
+    }
+    return here->sum[type == CACT_DOUBLE ? CACT_F64 : CACT_F32](n, a);
+}
+
 /* ------------------------------------------------------------------ elementwise, on many short stretches */
 typedef struct {
     const direct_work *first;
@@ -296,7 +312,7 @@ static void stretches_piece(void *context, size_t begin, size_t end)
     const int ins = s->first->ins, outs = s->first->outs;
     const size_t n = s->n, whole = n - n % CACT_LANES;
     for (size_t r = begin; r < end; r++) {
-        char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        char *args[CACT_MAX_INPUTS + CACT_MAX_OUTPUTS];
         for (int k = 0; k < ins + outs; k++)
             args[k] = s->first->in[k] + (ptrdiff_t)r * s->steps[k];
         direct_work w = *s->first;
@@ -322,7 +338,7 @@ static void apart_piece(void *context, size_t begin, size_t end)
 {
     const apart_work *s = context;
     for (size_t r = begin; r < end; r++) {
-        char *at[CACT_MAX_INPUTS + CACT_MAX_PARAMS];
+        char *at[CACT_MAX_INPUTS + CACT_MAX_OUTPUTS];
         for (int k = 0; k < s->operands; k++)
             at[k] = s->args[k] + (ptrdiff_t)r * s->steps[k];
         cact_run(s->index, s->op, s->n, at, s->inner, s->type);

@@ -7,16 +7,21 @@
 #include "threads.h"
 
 #define CHUNK 512 /* elements per block: all of it stays in the first-level cache */
+#define MOST 64   /* computed in double at a time */
 
 static const cact_op factors[CACT_OPS] = { /* of a product, which comes last */
     [CACT_FORWARD] = CACT_FORWARD, [CACT_GRAD] = CACT_GRAD, [CACT_BACKWARD] = CACT_GRAD,
     [CACT_VALUE_AND_GRAD] = CACT_VALUE_AND_GRAD, [CACT_PARAM_GRAD] = CACT_PARAM_GRAD,
     [CACT_GRAD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT, [CACT_BACKWARD_FROM_OUTPUT] = CACT_GRAD_FROM_OUTPUT,
-    [CACT_GATE] = CACT_FORWARD, [CACT_GATE_BACKWARD] = CACT_VALUE_AND_GRAD};
+    [CACT_GATE] = CACT_FORWARD, [CACT_GATE_BACKWARD] = CACT_VALUE_AND_GRAD, [CACT_LEARN] = CACT_LEARN};
+
+/* What the loop of CACT_LEARN takes for dy, to have the factors */
+static const float ones[CHUNK] = {[0 ... CHUNK - 1] = 1};
+static const double double_ones[MOST] = {[0 ... MOST - 1] = 1};
 
 typedef struct {
-    uint16_t input[CACT_MAX_INPUTS][CHUNK], output[CACT_MAX_PARAMS][CHUNK], undecided[CHUNK];
-    float x[CHUNK], result[CACT_MAX_PARAMS][CHUNK];
+    uint16_t input[CACT_MAX_INPUTS][CHUNK], output[CACT_MAX_OUTPUTS][CHUNK], undecided[CHUNK];
+    float x[CHUNK], result[CACT_MAX_OUTPUTS][CHUNK];
     double parameter[CACT_MAX_PARAMS][CHUNK];
     const double *p[CACT_MAX_PARAMS];
 } block;
@@ -30,20 +35,25 @@ static float double_to_odd(double d)
     return float_of((float_bits(f) - (__builtin_fabs((double)f) > __builtin_fabs(d))) | 1);
 }
 
+uint16_t cact_half_of(cact_type type, double v)
+{
+    return type == CACT_HALF ? float_to_half(double_to_odd(v)) : float_to_bfloat((float)v);
+}
+
 static size_t whole(size_t n) { return (n + CACT_LANES - 1) & ~(size_t)(CACT_LANES - 1); }
 
 /* Output k, computed in double, where float results did not decide: `found` of them */
 static void decide(const half_work *w, const block *b, size_t found, int k, uint16_t *y)
 {
-    enum { MOST = 64 };
-    double x[MOST], parameter[CACT_MAX_PARAMS][MOST], result[CACT_MAX_PARAMS][MOST];
+    double x[MOST], parameter[CACT_MAX_PARAMS][MOST], result[CACT_MAX_OUTPUTS][MOST];
     const double *p[CACT_MAX_PARAMS];
-    const void *const in[CACT_MAX_INPUTS] = {x};
-    void *out[CACT_MAX_PARAMS];
-    for (int j = 0; j < CACT_MAX_PARAMS; j++) {
+    const int learns = w->op == CACT_LEARN;
+    const void *const in[CACT_MAX_INPUTS] = {learns ? double_ones : x, x};
+    void *out[CACT_MAX_OUTPUTS];
+    for (int j = 0; j < CACT_MAX_PARAMS; j++)
         p[j] = w->each ? parameter[j] : b->p[j];
+    for (int j = 0; j < CACT_MAX_OUTPUTS; j++)
         out[j] = result[j];
-    }
     for (size_t done = 0; done < found; done += MOST) {
         const uint16_t *const at = b->undecided + done;
         const size_t n = found - done < MOST ? found - done : MOST;
@@ -123,18 +133,19 @@ static void half_piece(void *context, size_t begin, size_t end)
     const int x = w->ins - 1, first_out = w->ins + w->params;
     cact_loop *const loop = w->single->loop[factors[w->op]];
     block b;
-    const void *const in[CACT_MAX_INPUTS] = {b.x};
-    void *out[CACT_MAX_PARAMS];
-    for (int k = 0; k < CACT_MAX_PARAMS; k++) {
+    const int learns = w->op == CACT_LEARN;
+    const void *const in[CACT_MAX_INPUTS] = {learns ? ones : b.x, b.x};
+    void *out[CACT_MAX_OUTPUTS];
+    for (int k = 0; k < CACT_MAX_OUTPUTS; k++)
         out[k] = b.result[k];
+    for (int k = 0; k < CACT_MAX_PARAMS; k++)
         b.p[k] = k < w->params ? (const double *)w->args[w->ins + k] : NULL;
-    }
     for (size_t done = begin; done < end; done += CHUNK) {
         const size_t n = end - done < CHUNK ? end - done : CHUNK;
         const size_t padded = whole(n);
         const uint16_t *h[CACT_MAX_INPUTS];
-        uint16_t *to[CACT_MAX_PARAMS];
-        char *at[CACT_MAX_PARAMS];
+        uint16_t *to[CACT_MAX_OUTPUTS];
+        char *at[CACT_MAX_OUTPUTS];
         for (int k = 0; k < w->ins; k++)
             h[k] = staged(n, w->args[k] + (ptrdiff_t)done * w->steps[k], w->steps[k], b.input[k]);
         for (int k = 0; k < w->outs; k++) {
@@ -156,8 +167,8 @@ static void half_piece(void *context, size_t begin, size_t end)
             w->loops->times(padded, h[1], b.output[1], b.output[1]);
             w->loops->times(padded, h[0], b.output[1], b.output[1]);
         }
-        if (x > 0)
-            w->loops->times(padded, h[0], b.output[0], to[0]);
+        for (int k = learns ? w->params : 0; x > 0 && k >= 0; k--) /* dx, which may be where dy is, last */
+            w->loops->times(padded, h[0], b.output[k], to[k]);
         for (int k = 0; k < w->outs; k++)
             if (to[k] == b.output[k])
                 put_staged(n, to[k], at[k], w->steps[first_out + k]);

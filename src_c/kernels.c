@@ -70,6 +70,13 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
         }                                                                                              \
     }
 
+/* b = a b */
+static inline void multiply(size_t n, const real *a, real *b)
+{
+    IVDEP for (size_t i = 0; i < n; i++)
+        b[i] = a[i] * b[i];
+}
+
 #define AT(name, x) const real v = x; const dual d = name##_body(v, q);
 #define AT_OUTPUT(name, y) const real v = y; const real d = name##_from_output(v, q);
 
@@ -79,6 +86,29 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 #define PARAM_GRAD(name, params, suffix)                                                               \
     OPERATION(name, param_grad##suffix, params,                                                        \
               AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)
+#define LEARN(name, params, suffix)                                                                    \
+    static void name##_learn##suffix(size_t n, const void *const *in, const double *const *p,          \
+                                     int each, void *const *out)                                       \
+    {                                                                                                  \
+        const real *a = in[0], *b = in[1];                                                             \
+        real *o = out[0];                                                                              \
+        const double q[CACT_MAX_PARAMS] = P##params(0);                                                \
+        (void)p, (void)each;                                                                           \
+        n &= ~(size_t)(CACT_LANES - 1);                                                                \
+        LOOP(n, , const real dy = a[i]; AT(name, b[i]) o[i] = dy * NAN_OR(d.df);                       \
+             for (int k = 0; k < params; k++) ((real *)out[1 + k])[i] = dy * NAN_OR(d.dp[k]);)         \
+    }
+/* The same where f' has a loop of its own */
+#define LEARN_IN_TURN(name, params)                                                                    \
+    static void name##_learn(size_t n, const void *const *in, const double *const *p, int each,        \
+                             void *const *out)                                                         \
+    {                                                                                                  \
+        const void *const x[CACT_MAX_INPUTS] = {in[1]};                                                \
+        name##_param_grad(n, x, p, each, out + 1);                                                     \
+        for (int k = 1; k <= params; k++) /* before dx, which may be where dy is */                    \
+            multiply(n, in[0], out[k]);                                                                \
+        name##_backward(n, in, p, each, out);                                                          \
+    }
 #define OPERATIONS(name, params, suffix)                                                               \
     OPERATION(name, forward##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.f);)                       \
     OPERATION(name, grad##suffix, params, AT(name, a[i]) o[i] = NAN_OR(d.df);)                         \
@@ -88,7 +118,7 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
     OPERATION(name, gate##suffix, params, AT(name, b[i]) o[i] = a[i] * NAN_OR(d.f);)                   \
     OPERATION(name, gate_backward##suffix, params, AT(name, c[i]) const real dy = a[i];                \
               o1[i] = dy * (b[i] * NAN_OR(d.df)); o[i] = dy * NAN_OR(d.f);)
-#define ROW(name, params, cost) OPERATIONS(name, params, ) PARAM_GRAD(name, params, )
+#define ROW(name, params, cost) OPERATIONS(name, params, ) PARAM_GRAD(name, params, ) LEARN(name, params, )
 #define FROM_Y(name, params)                                                                           \
     OPERATION(name, grad_from_output, params, AT_OUTPUT(name, a[i]) o[i] = NAN_OR(d);)                 \
     OPERATION(name, backward_from_output, params, AT_OUTPUT(name, b[i]) o[i] = a[i] * NAN_OR(d);)
@@ -204,16 +234,20 @@ typedef struct {
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params, )                                                                         \
-    FLOAT_LOOPS(name, params)
+    FLOAT_LOOPS(name, params)                                                                          \
+    LEARN_IN_TURN(name, params)
 
 /* The same with df/dparameters in the lanes. */
+#define ALL_OF(dp) (const vector[]){dp[0], dp[1], dp[2]} /* by its address: d itself, then, would all be computed */
 #define LEARNT(name, params, cost, ...)                                                                \
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
     OPERATIONS(name, params, _body)                                                                    \
     PARAM_GRAD(name, params, _body)                                                                    \
+    LEARN(name, params, _body)                                                                         \
     FLOAT_LOOPS(name, params)                                                                          \
     static __attribute__((noinline)) void name##_mended_dp(                                            \
-        const vector x, const floats from, const double *const *p, int each, size_t i, void *const *out) \
+        const vector x, const vector at, const vector *dp, const double *const *p, int each, size_t i,  \
+        void *const *out)                                                                              \
     {                                                                                                  \
         real r[params][VECTOR];                                                                        \
         IVDEP for (int j = 0; j < VECTOR; j++)                                                         \
@@ -224,23 +258,32 @@ typedef struct {
                 r[k][j] = NAN_OR(d.dp[k]);                                                             \
         }                                                                                              \
         for (int k = 0; k < params; k++)                                                               \
-            put((real *)out[k] + i, where(from.df_at < name##_df_reach, from.dp[k], vector_at(r[k]))); \
+            put((real *)out[k] + i, where(at < name##_df_reach, dp[k], vector_at(r[k])));              \
     }                                                                                                  \
     FLOAT_LOOP(name, param_grad, params, a, (void)o; (void)o1;                                         \
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[k] + i, d.dp[k]);                                                   \
-               else name##_mended_dp(x, d, p, each, i, out);)
+               else name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out);)                      \
+    FLOAT_LOOP(name, learn, params, b, const vector dy = vector_at(a + i); (void)o1;                   \
+               if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
+                   put((real *)out[1 + k] + i, dy * d.dp[k]);                                          \
+               else {                                                                                  \
+                   name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out + 1);                    \
+                   for (int k = 1; k <= params; k++)                                                   \
+                       put((real *)out[k] + i, dy * vector_at((real *)out[k] + i));                    \
+               } ASK(name, df) put(o + i, dy * d.df);)
 #if CACT_REAL == 32
 #define ROW_DOUBLES(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS ROW_VECTORS
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
-#define ROW_VECTORS_LEARNT LEARNT
+#define ROW_FLOATS_LEARNT LEARNT
 #else
 #define ROW_DOUBLES ROW_VECTORS
 #define ROW_FLOATS(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)
-#define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
+#define ROW_FLOATS_LEARNT ROW_FLOATS_USUAL
 #endif
+#define ROW_VECTORS_LEARNT LEARNT
 #define ROW_Y_FLOATS(name, cost) ROW_FLOATS(name, cost) FROM_Y(name, 0)
 #define ROW_Y_FLOATS_USUAL(name, params, cost, ...)                                                    \
     ROW_FLOATS_USUAL(name, params, cost, __VA_ARGS__) FROM_Y(name, params)
@@ -268,28 +311,33 @@ typedef struct {
 #undef ROW_Y_FLOATS
 #undef ROW_FLOATS_USUAL
 #undef ROW_VECTORS_LEARNT
+#undef ROW_FLOATS_LEARNT
 #undef ROW_Y_FLOATS_USUAL
 #undef ROW_FUNCTION
 #undef PIECES_FUNCTION
 
 #include "rows.h"
+#include "vector_sum.h"
 #if CACT_REAL == 32
 #include "vector_half.h"
 #endif
 
 /* ------------------------------------------------------------------ another pass: the table */
-#define ENTRY(name, params, cost, param_grad, ...)                                                     \
+#define ENTRY(name, params, cost, param_grad, learn, ...)                                              \
     {#name, params, 0, cost,                                                                           \
      {name##_forward, name##_grad, name##_backward, name##_value_and_grad, param_grad, __VA_ARGS__,    \
-      name##_gate, name##_gate_backward}, {0, 0}, 0, {0, 0}},
+      name##_gate, name##_gate_backward, learn}, {0, 0}, 0, {0, 0}},
+#define IF_ANY(params, loop) params ? loop : 0
 #define FROM_OUTPUT_OF(name) name##_grad_from_output, name##_backward_from_output
-#define ROW(name, params, cost) ENTRY(name, params, cost, params ? name##_param_grad : 0, 0, 0)
+#define ROW(name, params, cost)                                                                        \
+    ENTRY(name, params, cost, IF_ANY(params, name##_param_grad), IF_ANY(params, name##_learn), 0, 0)
 #define ROW_Y(name, params, cost)                                                                      \
-    ENTRY(name, params, cost, params ? name##_param_grad : 0, FROM_OUTPUT_OF(name))
+    ENTRY(name, params, cost, IF_ANY(params, name##_param_grad), IF_ANY(params, name##_learn),         \
+          FROM_OUTPUT_OF(name))
 #define ROW_PLAIN ROW
 #define ROW_Y_PLAIN ROW_Y
-#define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0)
-#define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, FROM_OUTPUT_OF(name))
+#define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0, 0)
+#define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, FROM_OUTPUT_OF(name))
 #define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)
 #define ROW_Y_VECTORS_USUAL(name, params, cost, ...) ROW_Y(name, params, cost)
 #define ROW_DOUBLES ROW_VECTORS
@@ -298,6 +346,7 @@ typedef struct {
 #define ROW_FLOATS_USUAL ROW_VECTORS_USUAL
 #define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
+#define ROW_FLOATS_LEARNT ROW_VECTORS_USUAL
 #define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}, 0, {0, 0}},
 #define PIECES_FUNCTION(name, params, side)                                                            \
     {#name, params, 0, LIGHT, {0}, {0, 0}, side, {name##_pieces, name##_pieces_backward}},
@@ -310,6 +359,11 @@ const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #include "activations.h"
     {0, 0, 0, 0, {0}, {0, 0}, 0, {0, 0}},
 };
+
+#define PASTE_SUM(isa, bits) cact_##isa##_##bits##_sum
+#define SUM(isa, bits) PASTE_SUM(isa, bits)
+extern cact_sum SUM(CACT_ISA, CACT_REAL);
+double SUM(CACT_ISA, CACT_REAL)(size_t n, const void *a) { return sum_of(n, a); }
 
 #if CACT_REAL == 32
 extern const cact_half_loops TABLE(CACT_ISA, half)[];

@@ -85,6 +85,9 @@ INLINE vector least_not_below(const parameter *p, vector hi)
     PLAIN_LOOP(name, value_and_grad, params, a, put(o + i, d.f); put(o1 + i, d.df);)                   \
     PLAIN_LOOP(name, param_grad, params, a, for (int m = 0; m < params; m++)                           \
                put((real *)out[m] + i, or_nan(d.dp[m], x));)                                           \
+    PLAIN_LOOP(name, learn, params, b, const vector dy = vector_at(a + i);                             \
+               for (int m = 0; m < params; m++) put((real *)out[1 + m] + i, dy * or_nan(d.dp[m], x));  \
+               put(o + i, dy * d.df);)                                                                 \
     PLAIN_LOOP(name, gate, params, b, put(o + i, vector_at(a + i) * d.f);)                             \
     PLAIN_LOOP(name, gate_backward, params, c, const vector dy = vector_at(a + i);                     \
                const vector value = vector_at(b + i); put(o1 + i, dy * (value * d.df));                \

@@ -137,7 +137,6 @@ static void watch_forks(void) { pthread_atfork(NULL, NULL, after_fork); }
 static void start(int count)
 {
     pthread_attr_t attributes;
-    pthread_once(&once, watch_forks);
     if (started >= count || pthread_attr_init(&attributes))
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -162,6 +161,8 @@ void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, v
     int threads = atomic_load_explicit(&wanted, memory_order_relaxed);
     if ((size_t)threads > pieces)
         threads = (int)pieces;
+    if (threads > 1)
+        pthread_once(&once, watch_forks); /* before any lock that a child could inherit */
     if (threads <= 1 || pthread_mutex_trylock(&job_lock)) {
         piece(context, 0, n);
         return;

@@ -110,6 +110,44 @@ INLINE int all_below(vector t, float limit)
 #endif
 }
 
+/* ------------------------------------------------------------------ doubles, half as many */
+typedef double precise __attribute__((vector_size(VECTOR_BYTES)));
+
+INLINE precise precise_of(vector x, int upper) /* the lower or upper half of the elements */
+{
+#if defined(__AVX512F__)
+    return (precise)_mm512_cvtps_pd(upper ? _mm512_extractf32x8_ps((__m512)x, 1) : _mm512_castps512_ps256((__m512)x));
+#elif defined(__AVX2__)
+    return (precise)_mm256_cvtps_pd(upper ? _mm256_extractf128_ps((__m256)x, 1) : _mm256_castps256_ps128((__m256)x));
+#else
+    precise r;
+    for (int j = 0; j < VECTOR / 2; j++)
+        r[j] = x[j + upper * VECTOR / 2];
+    return r;
+#endif
+}
+
+INLINE vector rounded_to_floats(precise lower, precise upper)
+{
+#if defined(__AVX512F__)
+    const __m512 r = _mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)lower));
+    return (vector)_mm512_insertf32x8(r, _mm512_cvtpd_ps((__m512d)upper), 1);
+#elif defined(__AVX2__)
+    return (vector)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)upper), _mm256_cvtpd_ps((__m256d)lower));
+#else
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = (float)(j < VECTOR / 2 ? lower : upper)[j % (VECTOR / 2)];
+    return r;
+#endif
+}
+
+INLINE precise precise_size(precise x) /* |x| */
+{
+    typedef int64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+    return (precise)((bits)x & INT64_MAX);
+}
+
 /* ------------------------------------------------------------------ piecewise polynomials
  * g(c + d) = v + d P(d) in 32 pieces, those of t (a + b t) + first rounded: tools/pieces.py. */
 typedef struct {
@@ -237,6 +275,13 @@ INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) *
     const piece at = piece_of(g, t);
     const vector w = rest_of(g, degree, 0, at);
     return vector_fma(t, at.value, t * w);
+}
+
+INLINE vector on_pieces_times_square(const pieces *g, int degree, vector t, vector x) /* x^2 g(t), the square in two words */
+{
+    const piece at = piece_of(g, t);
+    const vector w = at.d * polynomial(g, at, 0, degree), u = x * x;
+    return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
 }
 
 /* t g(t) where d P(d) is not small, with x for t, of the same g */

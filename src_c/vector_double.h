@@ -134,18 +134,14 @@ INLINE two two_mul(two a, two b)
     return (two){p, vector_fma(a.hi, b.lo, vector_fma(a.lo, b.hi, vector_fma(a.hi, b.hi, -p)))};
 }
 
-INLINE two two_ratio(two a, two b) /* not normalised */
+INLINE two two_quotient(two a, two b)
 {
-    const vector y = 1 / b.hi, q = a.hi * y;
-    return (two){q, y * (vector_fnma(q, b.lo, vector_fnma(q, b.hi, a.hi)) + a.lo)};
+    const vector y = 1 / b.hi, q = a.hi * y, r = vector_fnma(q, b.lo, vector_fnma(q, b.hi, a.hi) + a.lo);
+    const vector hi = vector_fma(r, y, q);
+    return (two){hi, vector_fma(r, y, q - hi)};
 }
 
-/* a/b, rounded once */
-INLINE vector quotient(two a, two b)
-{
-    const vector y = 1 / b.hi, q = a.hi * y;
-    return vector_fma(vector_fnma(q, b.lo, vector_fnma(q, b.hi, a.hi) + a.lo), y, q);
-}
+INLINE vector quotient(two a, two b) { return two_quotient(a, b).hi; } /* a/b, rounded once */
 
 /* ------------------------------------------------------------------ exponential
  * e^(z.hi + z.lo) = power (1 + p + p_low), |p| < 0.0443: n = 8 z/log 2 rounded, r = z - n log(2)/8 exact,
@@ -234,7 +230,7 @@ INLINE vector sigmoid_of_minus(vector t)
 /* x s(v), |v| < 708, v of the sign of x: max(x, 0) - |x|/(1 + e^|v|) */
 INLINE vector times_sigmoid_of(vector x, two v)
 {
-    return positive(x) - quotient(only(vector_size(x)), one_plus_exp(v));
+    return with_sign_of(positive(x) - quotient(only(vector_size(x)), one_plus_exp(v)), x); /* of 0 */
 }
 
 INLINE two plus_2(two m) /* |m| < 2 */
@@ -243,11 +239,11 @@ INLINE two plus_2(two m) /* |m| < 2 */
     return (two){d, (m.hi - (d - 2)) + m.lo};
 }
 
-/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on; not normalised */
+/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on */
 INLINE two two_of_tanh(vector t)
 {
     const two m = exp_minus_one(exp_parts(only(vector_at_least(-2 * t, vector_of(-44))), TO_ITSELF));
-    return two_ratio((two){-m.hi, -m.lo}, plus_2(m));
+    return two_quotient((two){-m.hi, -m.lo}, plus_2(m));
 }
 
 /* f' where it is not within 2^-5 of its root, else its Taylor series: root and c as in beside_root() (real.h). */
@@ -267,17 +263,26 @@ INLINE vector vector_beside_root(vector x, vector x_low, vector df, double hi, d
 
 /* d/dx x s(v) at x = -t, v(x) = -v(-x) and w = x v': (1 + e - w e)/(1 + e)^2, e = e^v, 0 <= v < 36 (beyond
  * 2^52 1 + e loses the 1) */
-INLINE vector times_sigmoid_slope(two v, two w)
+INLINE two times_sigmoid_slope(two v, two w)
 {
     const two a = one_plus_exp(v);
     const vector e = a.hi - 1, n = vector_fnma(w.hi, e, a.hi);
     const vector low = vector_fnma(w.lo, e, vector_fnma(w.hi, a.lo, a.lo));
-    return quotient((two){n, low}, two_square(a));
+    return two_quotient((two){n, low}, two_square(a));
 }
 
-INLINE vector silu_slope_of_minus(two t)
+INLINE two silu_slope_of_minus(two t)
 {
-    return vector_beside_root(-t.hi, -t.lo, times_sigmoid_slope(t, t), SILU_ROOT, SILU_SERIES);
+    const two g = times_sigmoid_slope(t, t);
+    const vector df = vector_beside_root(-t.hi, -t.lo, g.hi, SILU_ROOT, SILU_SERIES);
+    return (two){df, where(df == g.hi, g.lo, vector_of(0))};
+}
+
+/* x^2 s(x) s(-x) = x^2 e/(1 + e)^2, e = e^t, t = |x| < 36 */
+INLINE vector square_times_sigmoid_grad(vector t)
+{
+    const two a = one_plus_exp(only(t));
+    return quotient(two_mul(two_product(t, t), (two){a.hi - 1, a.lo}), two_square(a));
 }
 
 #endif

@@ -27,7 +27,7 @@ static void write_pieces(int i, int t, const char *x, const char *dy, char *outp
 
 int main(void)
 {
-    static char input[4][2][3][N * 8], output[CACT_MAX_PARAMS][N * 8];
+    static char input[4][2][3][N * 8], output[CACT_MAX_OUTPUTS][N * 8];
     static double params[256][CACT_MAX_PARAMS];
     for (int t = 0; t < 4; t++)
         for (int rows = 0; rows < 2; rows++)
@@ -45,9 +45,9 @@ int main(void)
                     continue;
                 const int rows = cact_rows(i), ins = rows ? 1 + (op == CACT_BACKWARD) : cact_inputs(i, (cact_op)op);
                 const int count = rows ? 0 : cact_params(i), outs = rows ? 1 : cact_outputs(i, (cact_op)op);
-                char *args[CACT_MAX_INPUTS + 2 * CACT_MAX_PARAMS];
-                ptrdiff_t steps[CACT_MAX_INPUTS + 2 * CACT_MAX_PARAMS], inner[3];
-                cact_type kinds[CACT_MAX_INPUTS + 2 * CACT_MAX_PARAMS];
+                char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS + CACT_MAX_OUTPUTS];
+                ptrdiff_t steps[CACT_MAX_INPUTS + CACT_MAX_PARAMS + CACT_MAX_OUTPUTS], inner[3];
+                cact_type kinds[CACT_MAX_INPUTS + CACT_MAX_PARAMS + CACT_MAX_OUTPUTS];
                 for (int k = 0; k < ins + count + outs; k++) {
                     const int parameter = k >= ins && k < ins + count;
                     args[k] = k < ins     ? input[t][rows][k]

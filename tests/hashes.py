@@ -25,13 +25,13 @@ from cact._registry import RECORDS
 FILE = Path(__file__).with_name("hashes.json")
 OPERATIONS = (
     "forward", "grad", "backward", "value_and_grad", "param_grad", "grad_from_output", "backward_from_output",
-    "gate", "gate_backward",
+    "gate", "gate_backward", "learn",
 )  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 #: Of functions of pieces the compiled table has these.
 PIECES_DTYPES, PIECES_OPERATIONS = DTYPES[:2], ("forward", "backward")
 COLUMNS = 251  # of the rows of softmax and its kin
-INPUTS = {"backward": 2, "backward_from_output": 2, "gate": 2, "gate_backward": 3}
+INPUTS = {"backward": 2, "backward_from_output": 2, "gate": 2, "gate_backward": 3, "learn": 2}
 
 
 def inputs(dtype: str, rows: bool) -> list[np.ndarray]:

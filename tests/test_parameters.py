@@ -130,6 +130,38 @@ def test_gradients_have_the_shapes_of_their_own(name: str, engine: str) -> None:
     assert (kept == 7).all()
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
+@pytest.mark.parametrize("name", LEARNABLE)
+def test_gradients_are_sums_of_products(name: str, dtype: Any, engine: str) -> None:
+    """Each product rounded, then added as NumPy adds float64: of any length, in place, spaced."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    rng = np.random.default_rng(9)
+    x, dy = (rng.normal(0, s, 40_000).astype(dtype) for s in (2, 1))
+    x[7::101], dy[99::1001] = -12, -0.0
+    great = 1e4 if dtype is np.float16 else 1e15  # what cancels shows in which order it was added
+    for plus, minus in ((3, 100), (200, 6000), (300, 39_000)):
+        x[[plus, minus]], dy[plus], dy[minus] = -1.5, great, -great
+    f = cact.get(name)
+    for params in (f.params, {k: 1.25 * v + 0.1 for k, v in f.params.items()}):
+        each = {k: np.full(x.shape, v) for k, v in params.items()}
+        parts = f.backward(np.ones_like(x), x, **each)[1:]
+        dx = dy * f.grad(x, **params)
+        for n in (1, 7, 8, 15, 100, 128, 129, 1000, 1024, 1025, 2063, 8192, 8201, 40_000):
+            wanted = [(dy * part)[:n].sum(dtype=np.float64).astype(dtype) for part in parts]
+            out = np.zeros(2 * n, dtype)[::2]
+            copies = x[:n].copy(), dy[:n].copy()
+            for got in (
+                f.backward(dy[:n], x[:n], **params),
+                f.backward(dy[:n], x[:n], **params, out=out),
+                f.backward(dy[:n], copies[0], **params, out=copies[0]),
+                f.backward(copies[1], x[:n], **params, out=copies[1]),
+            ):
+                np.testing.assert_array_equal(got[0], dx[:n], strict=True)
+                np.testing.assert_array_equal(got[1:], wanted)
+                assert {g.dtype for g in got} == {np.dtype(dtype)}
+
+
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_where_and_dtype_reach_the_gradients_of_parameters(name: str, engine: str) -> None:
     f, x, dy = cact.get(name), BASE[:60].reshape(3, 20), BASE[60:120].reshape(3, 20)

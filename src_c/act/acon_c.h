@@ -58,18 +58,27 @@ ACTIVATION(acon_c)
 FLOATS(acon_c, 17.7f, 15.7f) /* p1 = 1, p2 = 0, beta = 1 */
 {
     const floats d = silu_floats(x);
+    const vector g = silu_grad_left(x), df = reflected(g, x);
     return (floats){
         .f = d.f,
-        .df = d.df,
+        .df = df,
         .f_at = d.f_at,
         .df_at = d.df_at,
-        .dp = {x * d.df, x * silu_floats(-x).df, square_times_sigmoid_grad(x)},
+        .dp = {x * df, x * reflected(g, -x), square_times_sigmoid_grad(x)},
     };
 }
 #else
 DOUBLES(acon_c, 708, 36) /* p1 = 1, p2 = 0, beta = 1 */
 {
-    return silu_doubles(x);
+    doubles d = silu_doubles(x);
+    const vector t = d.df_at;
+    const two g = silu_slope_of_minus(only(t)); /* at -|x|, and at |x| */
+    const vector h = 1 - g.hi, h_low = ((1 - h) - g.hi) - g.lo;
+    const vector by_left = vector_fma(x, g.hi, x * g.lo), by_right = vector_fma(x, h, x * h_low);
+    d.dp[0] = where_negative(x, by_left, by_right);
+    d.dp[1] = where_negative(x, by_right, by_left);
+    d.dp[2] = square_times_sigmoid_grad(t);
+    return d;
 }
 #endif
 #endif

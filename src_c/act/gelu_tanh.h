@@ -29,7 +29,7 @@ FLOATS(gelu_tanh, 5.8f, 5.8f)
 {
     const vector t = vector_magnitude(x, 5.8f), g = on_pieces_with_root(&gelu_tanh_grad_pieces, 6, t);
     return (floats){
-        .f = positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t),
+        .f = with_sign_of(positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = -x,
@@ -41,7 +41,8 @@ DOUBLES(gelu_tanh, 21, 7) /* |v| < 700, 40 */
     const vector t = vector_size(x);
     const two cubic = two_times(two_mul(two_of(GELU_TANH_B), two_product(t, t)), t);
     const two v = two_add(two_times(two_of(GELU_TANH_A), t), cubic), w = two_add(v, (two){2 * cubic.hi, 2 * cubic.lo});
-    const vector g = vector_beside_root(-t, vector_of(0), times_sigmoid_slope(v, w), GELU_TANH_ROOT, GELU_TANH_SERIES);
+    const vector slope = times_sigmoid_slope(v, w).hi;
+    const vector g = vector_beside_root(-t, vector_of(0), slope, GELU_TANH_ROOT, GELU_TANH_SERIES);
     return (doubles){
         .f = times_sigmoid_of(x, v),
         .df = where_negative(x, g, 1 - g),

@@ -19,7 +19,7 @@ FLOATS(quick_gelu, 10.4f, 10.2f)
 {
     const vector g = on_pieces_with_root(&quick_gelu_grad_pieces, 6, vector_size(x));
     return (floats){
-        .f = positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f)),
+        .f = with_sign_of(positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f)), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = vector_size(x),
@@ -30,7 +30,7 @@ DOUBLES(quick_gelu, 415, 21)
 {
     const vector t = vector_size(x);
     const two v = two_times(two_of(0x1.b3b645a1cac08p+0, 0x1.89374bc6a7efap-55), t);
-    const vector g = silu_slope_of_minus(v);
+    const vector g = silu_slope_of_minus(v).hi;
     return (doubles){
         .f = times_sigmoid_of(x, v),
         .df = where_negative(x, g, 1 - g),

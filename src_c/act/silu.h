@@ -12,19 +12,22 @@ ACTIVATION(silu)
 }
 #if CACT_REAL == 32
 #include "../tables/silu_grad.h"
-/* x^2 s(x) s(-x), the square in two words */
+/* x^2 s(x) s(-x) */
 INLINE vector square_times_sigmoid_grad(vector x)
 {
-    const piece at = piece_of(&sigmoid_grad_pieces, vector_size(x));
-    const vector w = at.d * polynomial(&sigmoid_grad_pieces, at, 0, 6), u = x * x;
-    return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
+    return on_pieces_times_square(&sigmoid_grad_pieces, 6, vector_size(x), x);
+}
+
+INLINE vector silu_grad_left(vector x) /* f'(-|x|) */
+{
+    return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
 }
 
 FLOATS(silu, 17.7f, 17.4f)
 {
-    const vector g = on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
+    const vector g = silu_grad_left(x);
     return (floats){
-        .f = positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)),
+        .f = with_sign_of(positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = vector_size(x),
@@ -33,7 +36,7 @@ FLOATS(silu, 17.7f, 17.4f)
 #else
 DOUBLES(silu, 708, 36)
 {
-    const vector t = vector_size(x), g = silu_slope_of_minus(only(t));
+    const vector t = vector_size(x), g = silu_slope_of_minus(only(t)).hi;
     return (doubles){
         .f = times_sigmoid_of(x, only(t)),
         .df = where_negative(x, g, 1 - g),

@@ -54,6 +54,25 @@ INLINE vector rest_of_sin_squared(vector hi, vector low, vector u)
     return vector_fma(u, u * q, square_low * vector_fma(u, vector_of(-0.62f), vector_of(1))); /* sin(2z)/2z */
 }
 
+/* sin(z)/z, as sinc(double) */
+INLINE precise precise_sinc(precise z)
+{
+    const precise s = z * z, s2 = s * s;
+    const precise a = -0x1.5555554445645p-3 * s + 0x1.ffffffffdaa68p-1;
+    const precise b = -0x1.a017d0ece763p-13 * s + 0x1.11110c038a378p-7;
+    const precise c = -0x1.9a6c28a0a7c9bp-26 * s + 0x1.71703799f148ep-19;
+    return (c * s2 + b) * s2 + a;
+}
+
+/* df/da where a = 1, x = z + n pi, |x| < 60 */
+INLINE precise snake_by_a(precise x)
+{
+    const precise n = (x * 0x1.45f306dc9c883p-2 + ROUNDER) - ROUNDER;
+    const precise z = (x - n * 0x1.921fb544p1) - n * 0x1.0b4611a626331p-33, h = 0x1.921fb54442d18p0 - precise_size(z);
+    const precise q = z * precise_sinc(z);
+    return q * (2 * x * (h * precise_sinc(h)) - q);
+}
+
 FLOATS(snake, 60, 60) /* a = 1 */
 {
     /* z = x - n pi/2, sin(x)^2 = v + rest: sin(z)^2, or 1 - sin(z)^2 where n is odd */
@@ -76,8 +95,9 @@ FLOATS(snake, 60, 60) /* a = 1 */
         .df = where(-((integers)r & 1), 2 - g, g),
         .f_at = vector_size(x),
         .df_at = vector_size(x),
+        .dp = {rounded_to_floats(snake_by_a(precise_of(x, 0)), snake_by_a(precise_of(x, 1)))},
     };
 }
 #endif
 #endif
-ROW_FLOATS_USUAL(snake, 1, HEAVY, 1)
+ROW_FLOATS_LEARNT(snake, 1, HEAVY, 1)

@@ -34,7 +34,9 @@ FLOATS(swish, 17.7f, 15.7f) /* beta = 1 */
 #else
 DOUBLES(swish, 708, 36) /* beta = 1 */
 {
-    return silu_doubles(x);
+    doubles d = silu_doubles(x);
+    d.dp[0] = square_times_sigmoid_grad(d.df_at);
+    return d;
 }
 #endif
 #endif

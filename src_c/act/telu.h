@@ -46,7 +46,7 @@ DOUBLES(telu, 650, 650)
     const vector y = vector_at_most(x, vector_of(4));
     const two u = exp_two(only(y), TO_ONE);
     const times_one_plus parts = exp_parts((two){-2 * u.hi, -2 * u.lo}, TO_ITSELF);
-    const two m = exp_minus_one(parts), d = plus_2(m), t = two_ratio((two){-m.hi, -m.lo}, d);
+    const two m = exp_minus_one(parts), d = plus_2(m), t = two_quotient((two){-m.hi, -m.lo}, d);
     /* f' = (-m d + 4 x u (1 + m))/d^2 */
     const two slope = two_times(two_mul(u, exp_of_parts(parts)), 4 * y);
     const two n = two_add(two_mul((two){-m.hi, -m.lo}, d), slope);

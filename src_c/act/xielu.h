@@ -74,10 +74,12 @@ ACTIVATION(xielu)
 #if CACT_REAL == 32
 #include "../tables/xielu.h"
 #include "../tables/xielu_grad.h"
+#include "../tables/xielu_rest.h"
 FLOATS(xielu, 16.8f, 17.4f) /* ap = an = 0.8, beta = 1/2 */
 {
     const float a = 0x1.99999ap-1f, a_low = -0x1.99999ap-26f, line = -0x1.333334p-2f;
     const float end = -0x1.ad7f1cp-21f, end_low = 0x1.9c57c4p-47f; /* 0.8 expm1(-1e-6) */
+    const float least = -0x1.0c6f72p-20f, least_low = 0x1.80db6ep-45f; /* expm1(-1e-6) */
     const integers right = x > 0, flat = x > -0x1.0c6f7cp-20f;
     /* ap x + beta, in two words */
     const vector half = vector_of(0.5f), h = vector_fma(x, vector_of(a), half);
@@ -86,13 +88,17 @@ FLOATS(xielu, 16.8f, 17.4f) /* ap = an = 0.8, beta = 1/2 */
                               on_pieces_with_root(&xielu_pieces, 6, -x));
     const vector slope = on_pieces_with_root(&xielu_grad_pieces, 6, -x);
     const vector d = 2 * x, left1 = where(flat, vector_of(line), slope);
+    /* expm1(-1e-6) - x, expm1(x) - x */
+    const vector s = vector_of(least) - x, level = s + (((least - s) - x) + least_low);
+    const vector by_an = where(flat, level, on_pieces_times_square(&xielu_rest_pieces, 5, -x, x));
     return (floats){
         .f = where(right, vector_fma(x, h, x * h_low), left),
         .df = where(right, vector_fma(d, vector_of(a_low), vector_fma(d, vector_of(a), half)), left1),
         .f_at = vector_size(x),
         .df_at = vector_size(x),
+        .dp = {where(right, x * x, vector_of(0)), where(right, vector_of(0), by_an), x},
     };
 }
 #endif
 #endif
-ROW_FLOATS_USUAL(xielu, 3, HEAVY, 0.8, 0.8, 0.5)
+ROW_FLOATS_LEARNT(xielu, 3, HEAVY, 0.8, 0.8, 0.5)

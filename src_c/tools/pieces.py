@@ -100,6 +100,9 @@ TABLES = {
     "tanhshrink_grad": Table(lambda t: (mp.tanh(t) / t) ** 2 if t else mp.mpf(1), 3.35, degree=5),
     "xielu": Table(lambda t: XIELU * (mp.expm1(-t) + t) - t / 2, 2.07, -0.012),
     "xielu_grad": Table(lambda t: XIELU * mp.expm1(-t) + mp.mpf(1) / 2, 3.2, -0.08),
+    "xielu_rest": Table(
+        lambda t: (mp.expm1(-t) + t) / t**2 if t else mp.mpf(1) / 2, 1.8, degree=5, low=False
+    ),
     "gelu_tanh": Table(lambda t: sigmoid(-2 * inner(t)), 1.6, 0.65),
     "gelu_tanh_grad": Table(lambda t: slope_of_gelu_tanh(-t), 2.2, 0.55),
 }
