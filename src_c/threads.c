@@ -26,6 +26,7 @@ static int open_to;           /* workers that may still join the job: those with
 static atomic_uint joined;    /* workers at work on it */
 static atomic_int awake;      /* workers that spin */
 static atomic_uint generation;
+static _Atomic int64_t last; /* when a call ended that threads could have shared */
 
 static struct {
     cact_piece *piece;
@@ -103,9 +104,13 @@ static void *worker(void *argument)
         spin(&generation, seen, 0);
         pthread_mutex_lock(&lock);
         atomic_fetch_sub(&awake, 1);
-        while (number >= open_to || atomic_load(&generation) == seen)
+        if (atomic_load(&generation) == seen)
             pthread_cond_wait(&wake, &lock);
         seen = atomic_load(&generation);
+        if (number >= open_to) { /* too late, or not wanted: the next job may come soon */
+            pthread_mutex_unlock(&lock);
+            continue;
+        }
         atomic_fetch_add(&joined, 1);
         set_control(job.control);
         pthread_mutex_unlock(&lock);
@@ -167,9 +172,10 @@ void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, v
         piece(context, 0, n);
         return;
     }
-    if (!waking_pays && !atomic_load(&awake)) {
+    if (!waking_pays && !atomic_load(&awake) && now() - atomic_load(&last) > SPIN_NS) {
         pthread_mutex_unlock(&job_lock);
         piece(context, 0, n);
+        atomic_store(&last, now());
         return;
     }
     start(threads - 1);
@@ -190,6 +196,7 @@ void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, v
     while (joined)
         pthread_cond_wait(&idle, &lock);
     pthread_mutex_unlock(&lock);
+    atomic_store(&last, now());
     pthread_mutex_unlock(&job_lock);
 }
 
