@@ -100,11 +100,11 @@ def main() -> None:
     lines = [
         "# Speed",
         "",
-        f"Measured until {datetime.date.today()} by `python -m cact bench --all --json FILE` and written by"
+        f"Measured until {datetime.date.today()} by `python -m cact bench --all --json FILE`; written by"
         " `python benchmarks/speed_page.py FILE`. In each cell cact and every peer that has the function are"
-        " interleaved; the minimum counts; the ratio is the time of the fastest peer over cact's: above 1 cact"
-        " is faster. LiteRT (XNNPACK), whose errors are of another order, never is that peer; its column is in"
-        " the command's own tables.",
+        " interleaved; the minimum counts; the ratio is the time of the fastest peer over cact's: above 1"
+        " cact is faster. LiteRT (XNNPACK), whose errors are of another order, never is that peer; its"
+        " figures are in the command's own tables.",
         "",
         "![Ratio to the best peer of each cell](speed.png)",
         "",
