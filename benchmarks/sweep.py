@@ -347,8 +347,9 @@ def load() -> list[dict[str, Any]]:
 
 def save(new: dict[str, Any]) -> None:
     def key(e: dict[str, Any]) -> list[Any]:
-        isa, *_version = e["isa"].split()  # of a library
-        return [e["function"], e["dtype"], e["params"], isa]
+        library, *version = e["isa"].split()  # the kernels' bits are the same on every instruction set
+        kernels = not version and library != "numpy"
+        return [e["function"], e["dtype"], e["params"], "kernels" if kernels else library]
 
     old = load()
     kept = [e for e in old if key(e) != key(new)]

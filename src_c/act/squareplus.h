@@ -3,8 +3,8 @@
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
  * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
  * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
- * Measured in ULP, all float32: f 0.5 at -68.1468735, f' 0.75 at 3.06963921e-05;
- *    12 M float64: f 0.7497 at -6.8163764e+307, f' 0.747 at -9.21932929e+153. */
+ * Measured in ULP, all float32: f 0.6191 at -0.0008453271, f' 0.75 at 3.49879265e-05;
+ *    12 M float64: f 0.7497 at -6.8163764e+307, f' 0.75 at 0.609641497. */
 #ifdef BODIES
 #define SQUAREPLUS_REACH (CACT_REAL == 32 ? 0x1p30 : 0x1p400)
 ACTIVATION(squareplus)
