@@ -215,11 +215,13 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
             const num z = exact(v > 300 ? 300 : v < least ? least : v);
 #if CACT_REAL == 32
             const num share = exp_precise(z) * s;
+            const double d = dy[i] - share;
 #else
             const exponential e = exp_far(z);
             const num share = scale(scale(mul(e.value, s), e.tail), e.far_tail);
+            const double big = e.value.hi * s.hi; /* of an infinite sum the low word is NaN */
+            const double d = abs_(big) <= DBL_MAX ? rounded(sub(exact(dy[i]), share)) : dy[i] - big;
 #endif
-            const double d = rounded(sub(exact(dy[i]), share));
             dx[i] = one_nan(v == v ? d : v);
             close |= abs_(d) < abs_(dy[i]) * CLOSE;
         }

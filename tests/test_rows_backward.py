@@ -198,6 +198,15 @@ def test_backward_of_log_softmax_beside_overflow(dtype: Any, engine: str) -> Non
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_backward_of_log_softmax_of_an_infinite_sum(dtype: Any, engine: str) -> None:
+    """dy - inf, and NaN for inf - inf, as arithmetic has it."""
+    y = cact.log_softmax(np.array([0, 1, 2], dtype))
+    with np.errstate(invalid="ignore"):
+        dx = cact.log_softmax.backward(np.array([1, 2, np.inf], dtype), y)
+    np.testing.assert_array_equal(dx, np.array([-np.inf, -np.inf, np.nan], dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_backward_of_what_log_softmax_lost(dtype: Any, engine: str) -> None:
     """y = -inf, and y so small that e^y is 0 until a large sum multiplies it."""
     big = float(np.finfo(dtype).max) / 8
