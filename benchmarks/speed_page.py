@@ -67,11 +67,15 @@ def section(result: _measure.Result, entries: Sequence[dict[str, Any]]) -> list[
     figures = _measure.summary(result.cells, best)
     means = ", ".join(f"{k} {_tables.number(v)}" for k, v in figures["by_table"].items())
     below = [c for c in result.cells if (r := c.ratio(best)) is not None and r < 1]
+    report = _tables.report(result.cells, result.about, [best])
+    plan = result.plan
+    sizes = ",".join(map(_measure.size_name, plan["sizes"]))
     lines = [
+        f"`--threads {plan['threads']} --sizes {sizes} --peers {','.join(plan['peers'])}`, at least"
+        f" {plan['min_rounds']} rounds of each cell.",
+        "",
         "```",
-        _tables.report(result.cells, result.about, [best])
-        .split(f"\n{_tables.TITLES[best]} / cact: ")[0]
-        .rstrip(),
+        report.split(f"\n{_tables.TITLES[best]} / cact: ")[0].rstrip(),
         "```",
         "",
         f"Geometric mean {_tables.number(figures['geometric_mean'])} ({means}); {len(below)} of"
