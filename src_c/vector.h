@@ -7,20 +7,6 @@
 
 #include "vector_real.h"
 
-INLINE vector vector_fma(vector a, vector b, vector c)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__AVX2__)
-    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = __builtin_fmaf(a[j], b[j], c[j]);
-    return r;
-#endif
-}
-
 INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
 {
 #if defined(__AVX512F__)
@@ -36,32 +22,6 @@ INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
     return r;
 #endif
 }
-
-/* At most `most`; NaN stays. */
-INLINE vector vector_at_most(vector x, vector most)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_min_ps((__m512)most, (__m512)x);
-#elif defined(__AVX2__)
-    return (vector)_mm256_min_ps((__m256)most, (__m256)x);
-#else
-    return where(x > most, most, x);
-#endif
-}
-
-/* At least `least`; NaN stays. */
-INLINE vector vector_at_least(vector x, vector least)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_max_ps((__m512)least, (__m512)x);
-#elif defined(__AVX2__)
-    return (vector)_mm256_max_ps((__m256)least, (__m256)x);
-#else
-    return where(x < least, least, x);
-#endif
-}
-
-INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
 
 /* g'(x) where g'(-x) = 1 - g'(x), from that of -|x| */
 INLINE vector reflected(vector left, vector x) { return where(x < 0, left, 1 - left); }
@@ -97,16 +57,6 @@ INLINE int all(integers m)
     for (int j = 0; j < VECTOR; j++)
         r &= m[j];
     return r != 0;
-#endif
-}
-
-/* Whether all are below, and none is NaN */
-INLINE int all_below(vector t, float limit)
-{
-#if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask((__m512)t, _mm512_set1_ps(limit), _CMP_LT_OQ) == 0xffff;
-#else
-    return all(t < limit);
 #endif
 }
 

@@ -8,20 +8,6 @@
 
 #include "vector_real.h"
 
-INLINE vector vector_fma(vector a, vector b, vector c)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(__AVX2__)
-    return (vector)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = fma_(a[j], b[j], c[j]);
-    return r;
-#endif
-}
-
 INLINE vector vector_fnma(vector a, vector b, vector c) { return vector_fma(-a, b, c); } /* c - a b */
 
 #define NOTHING_ADDED vector_of(-0.0) /* which the compiler leaves out */
@@ -43,32 +29,6 @@ INLINE vector look_up(const double table[8], integers i) /* table[i & 7] */
 #endif
 }
 
-/* At most `most`; NaN stays. */
-INLINE vector vector_at_most(vector x, vector most)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_min_pd((__m512d)most, (__m512d)x);
-#elif defined(__AVX2__)
-    return (vector)_mm256_min_pd((__m256d)most, (__m256d)x);
-#else
-    return where(x > most, most, x);
-#endif
-}
-
-/* At least `least`; NaN stays. */
-INLINE vector vector_at_least(vector x, vector least)
-{
-#if defined(__AVX512F__)
-    return (vector)_mm512_max_pd((__m512d)least, (__m512d)x);
-#elif defined(__AVX2__)
-    return (vector)_mm256_max_pd((__m256d)least, (__m256d)x);
-#else
-    return where(x < least, least, x);
-#endif
-}
-
-INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
-
 INLINE int some(integers m) /* -1, and not all 0 */
 {
 #if defined(__AVX512F__)
@@ -79,21 +39,6 @@ INLINE int some(integers m) /* -1, and not all 0 */
     int64_t r = 0;
     for (int j = 0; j < VECTOR; j++)
         r |= m[j];
-    return r != 0;
-#endif
-}
-
-/* Whether all are below, and none is NaN */
-INLINE int all_below(vector t, double limit)
-{
-#if defined(__AVX512F__)
-    return _mm512_cmp_pd_mask((__m512d)t, _mm512_set1_pd(limit), _CMP_LT_OQ) == 0xff;
-#elif defined(__AVX2__)
-    return _mm256_movemask_pd((__m256d)(t < limit)) == 0xf;
-#else
-    int64_t r = -1;
-    for (int j = 0; j < VECTOR; j++)
-        r &= (t < limit)[j];
     return r != 0;
 #endif
 }

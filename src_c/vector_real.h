@@ -83,6 +83,62 @@ INLINE vector kept(lanes_mask m, vector a) /* else 0 */
 #endif
 }
 
+INLINE vector vector_fma(vector a, vector b, vector c)
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, fmadd, )((NATIVE(512))a, (NATIVE(512))b, (NATIVE(512))c);
+#elif defined(__AVX2__)
+    return (vector)INTRINSIC(256, fmadd, )((NATIVE(256))a, (NATIVE(256))b, (NATIVE(256))c);
+#else
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = sizeof(real) == 4 ? __builtin_fmaf((float)a[j], (float)b[j], (float)c[j])
+                                 : (real)__builtin_fma(a[j], b[j], c[j]);
+    return r;
+#endif
+}
+
+/* At most `most`; NaN stays. */
+INLINE vector vector_at_most(vector x, vector most)
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, min, )((NATIVE(512))most, (NATIVE(512))x);
+#elif defined(__AVX2__)
+    return (vector)INTRINSIC(256, min, )((NATIVE(256))most, (NATIVE(256))x);
+#else
+    return where(x > most, most, x);
+#endif
+}
+
+/* At least `least`; NaN stays. */
+INLINE vector vector_at_least(vector x, vector least)
+{
+#if defined(__AVX512F__)
+    return (vector)INTRINSIC(512, max, )((NATIVE(512))least, (NATIVE(512))x);
+#elif defined(__AVX2__)
+    return (vector)INTRINSIC(256, max, )((NATIVE(256))least, (NATIVE(256))x);
+#else
+    return where(x < least, least, x);
+#endif
+}
+
+INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
+
+/* Whether all are below, and none is NaN */
+INLINE int all_below(vector t, real limit)
+{
+#if defined(__AVX512F__)
+    return IS_LESS(t, vector_of(limit)) == (1 << VECTOR) - 1;
+#elif defined(__AVX2__)
+    return INTRINSIC(256, movemask, )((NATIVE(256))(t < limit)) == (1 << VECTOR) - 1;
+#else
+    integer r = -1;
+    for (int j = 0; j < VECTOR; j++)
+        r &= (t < limit)[j];
+    return r != 0;
+#endif
+}
+
 INLINE vector vector_sqrt(vector a)
 {
 #if defined(__AVX512F__)

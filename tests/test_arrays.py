@@ -240,26 +240,6 @@ def test_overlap(source: slice, target: slice, dtype: Any, engine: str) -> None:
         np.testing.assert_array_equal(grad, wanted[1])
 
 
-@pytest.mark.parametrize("strides", list(itertools.product((0, 1, 4, 12), repeat=3)))
-def test_every_pattern_of_strides(strides: tuple[int, ...], engine: str) -> None:
-    """Views with elements in common, too: broadcast along the first, the last or any axis."""
-    base = np.linspace(-3, 3, 64, dtype=np.float32)
-    x = np.lib.stride_tricks.as_strided(base, (2, 3, 4), [4 * s for s in strides])
-    dy = np.ascontiguousarray(x)[::-1]
-    plain = np.ascontiguousarray(x)
-    for f in (cact.relu, cact.tanh):
-        np.testing.assert_array_equal(f(x), f(plain))
-        np.testing.assert_array_equal(f.backward(dy, x), f.backward(dy, plain))
-        np.testing.assert_array_equal(f.backward(x, dy), f.backward(plain, dy))
-        np.testing.assert_array_equal(f.value_and_grad(x)[1], f.grad(plain))
-    np.testing.assert_array_equal(cact.softmax(x), cact.softmax(plain))
-    np.testing.assert_array_equal(cact.softmax.backward(x, dy), cact.softmax.backward(plain, dy))
-    np.testing.assert_array_equal(cact.swiglu(x), cact.swiglu(plain))
-    np.testing.assert_array_equal(cact.geglu(x, dy), cact.geglu(plain, dy))
-    np.testing.assert_array_equal(cact.maxout(x), cact.maxout(plain))
-    np.testing.assert_array_equal(cact.prelu.backward(x, dy)[0], cact.prelu.backward(plain, dy)[0])
-
-
 def test_overlap_across_dtypes(engine: str) -> None:
     """`out` of another dtype in the same memory."""
     for source, target in ((np.float32, np.float64), (np.float64, np.float32), (np.float16, np.float32)):
