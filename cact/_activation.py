@@ -37,8 +37,11 @@ class _Slow:
     def _prepare(self, *args: Any) -> None:
         """Nothing to prepare here."""
 
-    def _from_output(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self._apply(operation, args, kwargs)
+    def _grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
+        return self._apply("grad_from_output", args, kwargs)
+
+    def _backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
+        return self._apply("backward_from_output", args, kwargs)
 
     def _apply(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -399,22 +402,15 @@ class OutputActivation(Activation):
         dy*f'(x) in one pass: the same bits as ``dy * f.grad_from_output(y)``.
     """
 
-    def grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
-        """f'(x) from y = f(x); see the class for the precision lost."""
-        return self._on_output("grad_from_output", 1, args, kwargs)
+    grad_from_output = _Caller._grad_from_output
+    backward_from_output = _Caller._backward_from_output
 
-    def backward_from_output(self, *args: Any, **kwargs: Any) -> Any:
-        """dy*f'(x) from y = f(x); see the class for the precision lost."""
-        return self._on_output("backward_from_output", 2, args, kwargs)
-
-    def _on_output(self, operation: str, inputs: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        quick = self._tells and (not self.params or (len(args) == inputs and not kwargs))
-        return (self._from_output if quick else self._apply)(operation, args, kwargs)
-
-    @functools.cached_property
-    def _tells(self) -> bool:  # with the parameters bound
-        key = self._record.output_domain
-        return not key or bool(np.all(np.asarray(self.params[key]) > 0))
+    def __init__(
+        self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
+    ) -> None:
+        super().__init__(record, bound, functions)
+        key = record.output_domain
+        self._tells = not key or bool(np.all(np.asarray(self.params[key]) > 0))
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain

@@ -1,6 +1,8 @@
 # Included by _kernels.pyx: calls of activations on NumPy's own arrays, straight to the kernels.
 
-cdef object _generic = numpy.generic, _asarray = numpy.asarray
+cdef object _generic = numpy.generic, _asarray = numpy.asarray, _float32 = numpy.float32
+cdef object _float64 = numpy.float64
+cdef tuple _zeros = (numpy.zeros((), numpy.float32), numpy.zeros((), numpy.float64))  # by CACT_FLOAT, CACT_DOUBLE
 cdef bint _enabled = True
 
 cdef enum:
@@ -10,6 +12,7 @@ cdef enum:
     GATED = 2
     PIECES = 3
     MOST_PIECES = 0x7fffffff
+    MOST_ARGUMENTS = 16  # of a call that is quick
 
 
 def enable(bint on):
@@ -113,6 +116,18 @@ cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
     return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
 
 
+cdef inline bint is_number(object v, double *into):
+    """Whether v is a plain number, and which."""
+    cdef int overflow = 0
+    if isinstance(v, float):  # np.float64 is one
+        into[0] = PyFloat_AS_DOUBLE(v)
+        return True
+    if type(v) is not int:
+        return False
+    into[0] = PyLong_AsLongAndOverflow(v, &overflow)
+    return not overflow
+
+
 cdef inline bint is_integer(object v, Py_ssize_t least, Py_ssize_t most, Py_ssize_t *into):
     """Whether v is a plain integer between the two, and which."""
     cdef int overflow = 0
@@ -193,6 +208,44 @@ cdef object run(int kernel, cact_op op, int ins, PyObject **inputs, int params, 
     if out is None and cnp.PyArray_NDIM(x) == 0:
         return tuple([b[()] for b in result]) if outs > 1 else result[()]
     return result
+
+
+cdef inline bint number_of(object v, int *kind, double *into):
+    """Whether v is a number that NumPy would compute as a float32 or a float64, and which."""
+    cdef float single
+    kind[0] = CACT_DOUBLE
+    if type(v) is _float32:
+        cnp.PyArray_ScalarAsCtype(v, &single)
+        kind[0], into[0] = CACT_FLOAT, single
+        return True
+    return (type(v) in (float, int) or type(v) is _float64) and is_number(v, into)
+
+
+cdef object run_numbers(int kernel, cact_op op, int ins, PyObject **inputs, int params, double *values, int outs):
+    """On numbers of one type, as NumPy's scalars."""
+    cdef char *args[MAX_OPERANDS]
+    cdef Py_ssize_t steps[MAX_OPERANDS]
+    cdef cact_type types[MAX_OPERANDS]
+    cdef double numbers[MAX_OPERANDS]  # or a float in the first half of one
+    cdef float single
+    cdef int i, kind, own = -1, parameter, count = ins + params + outs
+    cdef cnp.ndarray like
+    for i in range(count):
+        if i < ins:
+            if not number_of(<object>inputs[i], &kind, &numbers[i]) or (i and kind != own):
+                return None
+            own = kind
+            if own == CACT_FLOAT:
+                single = <float>numbers[i]
+                memcpy(&numbers[i], &single, sizeof(single))
+        parameter = ins <= i < ins + params
+        args[i] = <char *>(&values[i - ins] if parameter else &numbers[i])
+        types[i], steps[i] = CACT_DOUBLE if parameter else <cact_type>own, 0
+    cact_run(kernel, op, 1, args, steps, types)
+    like = _zeros[own]
+    if outs == 1:
+        return cnp.PyArray_ToScalar(args[count - 1], like)
+    return tuple([cnp.PyArray_ToScalar(args[i], like) for i in range(count - outs, count)])
 
 
 cdef object run_rows(int kernel, cact_op op, int ins, PyObject **inputs, Py_ssize_t axis, object out):
@@ -350,249 +403,3 @@ cdef object run_pieces(int kernel, int ins, PyObject **inputs, Py_ssize_t k, Py_
         with nogil:
             cact_run_pieces(kernel, op, <cact_type>kind, size // n, n, k, upstream, source, result)
     return y
-
-
-# ---------------------------------------------------------------------- what stands beside the inputs
-cdef struct Given:
-    PyObject *out  # borrowed
-    Py_ssize_t axis, k
-    double *values  # those bound, or `own`
-    double own[CACT_MAX_PARAMS]
-
-
-cdef inline bint is_number(object v, double *into):
-    """Whether v is a plain number, and which."""
-    cdef int overflow = 0
-    if isinstance(v, float):  # np.float64 is one
-        into[0] = PyFloat_AS_DOUBLE(v)
-        return True
-    if type(v) is not int:
-        return False
-    into[0] = PyLong_AsLongAndOverflow(v, &overflow)
-    return not overflow
-
-
-cdef bint is_loose(object a):
-    """Whether NumPy makes a plain array of it, as it does for a ufunc."""
-    return type(a) in (float, int, bool, list, tuple) or isinstance(a, _generic)
-
-
-cdef class Caller:
-    """Base of `Activation`: plain arrays go straight to the kernel, all else to `_apply`."""
-
-    cdef int _kernel  # -1: no fast path
-    cdef int _shaped  # ROWS, GATED, PIECES: along an axis
-    cdef Py_ssize_t _axis, _k
-    cdef int _nparams, _learnable
-    cdef tuple _keys
-    cdef double _values[CACT_MAX_PARAMS]  # bound
-    cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
-    cdef str _chooser  # the keyword that chooses another function
-    cdef dict _chosen  # its values, where they are strings, and the functions
-
-    def __cinit__(self, *args, **kwargs):
-        self._kernel = -1
-        self._chosen = {}
-
-    def _prepare(self, name, dict params, int learnable, str chooser, bint gated=False):
-        """Allow the fast path, for the parameters bound, of which the first may be `learnable`.
-
-        `name` is that of the kernel, None: not in the C table.
-        """
-        self._kernel, self._learnable, self._chooser = -1, learnable, chooser
-        if name is None or (gated and cact_params(_index[name])):
-            return
-        cdef int kernel = _index[name]
-        self._shaped = GATED if gated else ROWS if cact_rows(kernel) else PIECES if cact_side(kernel) else 0
-        if self._shaped:
-            self._keys, self._nparams, self._k = (), 0, 2
-            if not is_axis(params["axis"], &self._axis):
-                return
-            if self._shaped == PIECES and cact_params(kernel):
-                self._keys, self._nparams = tuple([key for key in params if key != "axis"]), 1
-                if not is_integer(params[self._keys[0]], 1, MOST_PIECES, &self._k):
-                    return
-        else:
-            self._keys, self._nparams = tuple(params), len(params)
-            for i, v in enumerate(params.values()):
-                if not isinstance(v, float):
-                    return
-                self._values[i] = self._good[i] = v
-        self._kernel = kernel
-
-    cdef bint _sort(self, int inputs, tuple args, dict kwargs, Given *given) except -1:
-        """Sort what was given beside the inputs; False where the slow path must."""
-        cdef Py_ssize_t place = 0
-        cdef int i, n = <int>len(args), used = inputs
-        cdef PyObject *key
-        cdef PyObject *value
-        given.out, given.axis, given.k, given.values = <PyObject *>None, self._axis, self._k, self._values
-        if n > used and self._learnable:
-            given.values = self._copy(given)
-            while used < n and used - inputs < self._learnable:
-                if not is_number(<object>args[used], &given.own[used - inputs]):
-                    return False
-                used += 1
-        if n == used + 1:
-            given.out = <PyObject *>args[used]
-        elif n != used:
-            return False
-        if kwargs:  # their names are interned, but for those made at run time: the slow path compares
-            while PyDict_Next(kwargs, &place, &key, &value):
-                if <object>key is "out" and given.out == <PyObject *>None:
-                    given.out = value
-                elif self._shaped:
-                    if <object>key is "axis":
-                        if not is_axis(<object>value, &given.axis):
-                            return False
-                    elif not (self._nparams and <object>key is self._keys[0]
-                              and is_integer(<object>value, 1, MOST_PIECES, &given.k)):
-                        return False
-                else:
-                    for i in range(used - inputs if used > inputs else 0, self._nparams):
-                        if <object>key is self._keys[i]:
-                            break
-                    else:
-                        return False
-                    if given.values == self._values:
-                        given.values = self._copy(given)
-                    if not is_number(<object>value, &given.own[i]):
-                        return False
-        if given.values != self._values:
-            for i in range(self._nparams):
-                if given.own[i] != self._good[i]:
-                    self._check([given.own[i] for i in range(self._nparams)])
-                    memcpy(self._good, given.own, sizeof(given.own))
-                    break
-        return True
-
-    cdef double *_copy(self, Given *given) noexcept:
-        memcpy(given.own, self._values, sizeof(given.own))
-        return given.own
-
-    cdef object _quick(self, cact_op op, str operation, int inputs, int outputs, tuple args, dict kwargs):
-        """The result; `_apply` has it where this is not one of the common calls."""
-        cdef Given given
-        cdef PyObject *operands[3]
-        cdef int i
-        result = None
-        if kwargs and self._chooser is not None and self._chooser in kwargs:
-            return self._other(kwargs)._quick(op, operation, inputs, outputs, args, kwargs)
-        if self._kernel >= 0 and _enabled and (not self._shaped or op == CACT_FORWARD or op == CACT_BACKWARD):
-            if self._shaped == GATED:
-                result = self._gate(inputs, args, kwargs)
-            elif self._sort(inputs, args, kwargs, &given):
-                for i in range(inputs):
-                    operands[i] = <PyObject *>args[i]
-                if self._shaped == PIECES:
-                    result = run_pieces(self._kernel, inputs, operands, given.k, given.axis,
-                                        <object>given.out)
-                elif self._shaped:
-                    result = run_rows(self._kernel, op, inputs, operands, given.axis, <object>given.out)
-                else:
-                    result = run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs,
-                                 <object>given.out)
-                if result is None and given.out == <PyObject *>None and self._shaped != PIECES:
-                    result = self._run_others(op, operation, args[:inputs], outputs, &given)
-        return self._apply(operation, args, kwargs) if result is None else result
-
-    cdef object _run_others(self, cact_op op, str operation, tuple inputs, int outputs, Given *given):
-        """Numbers, lists, and arrays of other layouts, the latter by the ufunc."""
-        cdef PyObject *operands[3]
-        cdef int i, kind = -1
-        try:
-            inputs = tuple([_asarray(a) if is_loose(a) else a for a in inputs])
-            for i, a in enumerate(inputs):
-                operands[i] = <PyObject *>a
-                if kind_of(a) < 0 or (i and kind_of(a) != kind):
-                    return None
-                kind = kind_of(a)
-            if self._shaped:
-                result = run_rows(self._kernel, op, <int>len(inputs), operands, given.axis, None)
-                return self._functions["c"][operation](*inputs, axis=given.axis) if result is None else result
-            result = run(self._kernel, op, <int>len(inputs), operands, self._nparams, given.values, outputs, None)
-            if result is not None:
-                return result
-            return self._functions["c"][operation](*inputs, *[given.values[i] for i in range(self._nparams)])
-        except Exception:  # `_apply` says better what is wrong
-            return None
-
-    cdef Caller _other(self, dict kwargs):
-        """The function that a keyword chooses, which is taken out of the others."""
-        value = kwargs[self._chooser]
-        found = self._chosen.get(value) if type(value) is str else None
-        if found is None:
-            found = self._variant(self._chooser, value)
-            if type(value) is str:
-                self._chosen[value] = found
-        del kwargs[self._chooser]
-        return found
-
-    cdef object _gate(self, int inputs, tuple args, dict kwargs):
-        cdef Given given
-        cdef PyObject *operands[3]
-        cdef Py_ssize_t n = len(args)
-        if n == inputs + 1:  # gate and value apart
-            out = kwargs.get("out") if kwargs else None
-            if kwargs and (len(kwargs) > 1 or out is None):
-                return None
-            operands[0], operands[n - 2], operands[n - 1] = (
-                <PyObject *>args[0], <PyObject *>args[n - 1], <PyObject *>args[n - 2])
-            if n == 2:
-                return run(self._kernel, CACT_GATE, 2, operands, 0, NULL, 1, out)
-            result = run(self._kernel, CACT_GATE_BACKWARD, 3, operands, 0, NULL, 2, out)
-            return None if result is None else (result[1], result[0])
-        if not self._sort(inputs, args, kwargs, &given):
-            return None
-        operands[0], operands[inputs - 1] = <PyObject *>args[0], <PyObject *>args[inputs - 1]
-        return run_halves(self._kernel, inputs, operands, given.axis, <object>given.out)
-
-    cdef object _learn(self, tuple args, dict kwargs):
-        """``(dx, *dparameters)`` for parameters that are numbers."""
-        cdef Given given
-        cdef PyObject *operands[2]
-        cdef double sums[CACT_MAX_PARAMS]
-        cdef int k, kind
-        if self._kernel < 0 or not _enabled or not self._sort(2, args, kwargs, &given):
-            return None
-        operands[0], operands[1] = <PyObject *>args[0], <PyObject *>args[1]
-        kind = kind_of(args[1])
-        if not 0 <= kind <= CACT_BFLOAT or kind_of(args[0]) != kind or cnp.PyArray_NDIM(<cnp.ndarray>args[1]) == 0:
-            return None
-        dx = run(self._kernel, CACT_BACKWARD, 2, operands, self._nparams, given.values, 1, <object>given.out, sums)
-        if dx is None:
-            return None
-        result = PyTuple_New(1 + self._nparams)
-        Py_INCREF(dx)
-        PyTuple_SET_ITEM(result, 0, dx)
-        for k in range(self._nparams):
-            value = scalar_of(kind, sums[k], <cnp.ndarray>args[1])
-            Py_INCREF(value)
-            PyTuple_SET_ITEM(result, 1 + k, value)
-        return result
-
-    def __call__(self, *args, **kwargs):
-        return self._quick(CACT_FORWARD, "forward", 1, 1, args, kwargs)
-
-    @cython.binding(False)  # some 20 ns less
-    def grad(self, *args, **kwargs):
-        """f'(x); see the class."""
-        return self._quick(CACT_GRAD, "grad", 1, 1, args, kwargs)
-
-    @cython.binding(False)
-    def backward(self, *args, **kwargs):
-        """dy*f'(x); see the class."""
-        if not self._learnable:
-            return self._quick(CACT_BACKWARD, "backward", 2, 1, args, kwargs)
-        result = self._learn(args, kwargs)
-        return self._apply("backward", args, kwargs) if result is None else result
-
-    @cython.binding(False)
-    def value_and_grad(self, *args, **kwargs):
-        """(f(x), f'(x)); see the class."""
-        return self._quick(CACT_VALUE_AND_GRAD, "value_and_grad", 1, 2, args, kwargs)
-
-    def _from_output(self, str operation, tuple args, dict kwargs):
-        """An operation on the output."""
-        cdef cact_op op = _operations[operation]
-        return self._quick(op, operation, cact_inputs(0, op), 1, args, kwargs)

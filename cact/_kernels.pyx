@@ -11,7 +11,6 @@ cimport cython
 import numpy
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
-from cpython.dict cimport PyDict_Next
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsLongAndOverflow
 from cpython.mem cimport PyMem_Malloc
@@ -242,4 +241,5 @@ def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
 
 # ---------------------------------------------------------------------- calls, and typed memoryviews
 include "_calls.pxi"
+include "_caller.pxi"
 include "_views.pxi"

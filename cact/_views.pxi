@@ -74,6 +74,10 @@ cdef class Kernel:
     cdef object _on_numpy
     cdef readonly str __name__
     cdef readonly str __doc__
+    cdef vectorcallfunc _vectorcall
+
+    def __cinit__(self, *args, **kwargs):
+        self._vectorcall = <vectorcallfunc><void *>kernel_called
 
     def __init__(self, str name, str operation, dict defaults, on_numpy):
         self._kernel = find(name)
@@ -93,28 +97,31 @@ cdef class Kernel:
         return f"<cact kernel {self.__name__}>"
 
     def __call__(self, *buffers, **params):
+        return PyVectorcall_Call(self, buffers, params)
+
+    cdef object _run(self, Call *call):
         cdef Buffer all[4]
         cdef Py_buffer views[4]
         cdef double given[CACT_MAX_PARAMS]
         cdef double *values = self._defaults
         cdef int i, count = self._inputs + self._outputs, held = 0, single = -1
         if not _enabled:
-            return self._on_numpy(*buffers, **params)
-        if len(buffers) != count:
-            raise TypeError(f"{self.__name__} takes {count} buffers, got {len(buffers)}")
-        if params:
+            return self._on_numpy(*positional(call), **named(call))
+        if call.n != count:
+            raise TypeError(f"{self.__name__} takes {count} buffers, got {call.n}")
+        if call.keywords:
             values = given
-            self._take(params, values)
+            self._take(named(call), values)
         try:
             for i in range(count):
-                if not plain_buffer(buffers[i], i >= self._inputs, &single, &all[i], views, &held):
+                if not plain_buffer(<object>call.args[i], i >= self._inputs, &single, &all[i], views, &held):
                     break
             else:
                 return self._launch(single == 1, values, all)
         finally:
             for i in range(held):
                 PyBuffer_Release(&views[i])
-        self._refuse(buffers)
+        self._refuse(positional(call))
 
     cdef int _take(self, dict params, double *values) except -1:
         """All parameters, those given checked, which is quick for numbers that already were."""
@@ -169,6 +176,15 @@ cdef class Kernel:
         except TypeError as error:
             raise TypeError(f"{self.__name__}: {error}") from None
         raise ValueError(f"{self.__name__}: a buffer is not in native order")
+
+
+cdef object kernel_called(object self, PyObject *const *args, size_t n, PyObject *names):
+    cdef Call call = call_of(args, PyVectorcall_NARGS(n), names)
+    return (<Kernel>self)._run(&call)
+
+
+cdef Kernel _like = Kernel.__new__(Kernel)
+take_vectorcall(Kernel, <char *>&_like._vectorcall - <char *><PyObject *>_like)
 
 
 cdef bint plain_buffer(object a, bint writable, int *single, Buffer *b, Py_buffer *views, int *held):

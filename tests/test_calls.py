@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -259,3 +260,61 @@ def test_every_pattern_of_strides(strides: tuple[int, ...], engine: str) -> None
     np.testing.assert_array_equal(cact.geglu(x, dy), cact.geglu(plain, dy))
     np.testing.assert_array_equal(cact.maxout(x), cact.maxout(plain))
     np.testing.assert_array_equal(cact.prelu.backward(x, dy)[0], cact.prelu.backward(plain, dy)[0])
+
+
+def test_however_the_arguments_come() -> None:
+    """Calls take their arguments by the vectorcall protocol; Python has other ways to pass them."""
+    x, out = np.linspace(-3, 3, 7), np.empty(7)
+    wanted = cact.leaky_relu(x, negative_slope=0.3)
+    made = "".join(["negative_", "slope"])  # not interned
+    for call in (
+        lambda: cact.leaky_relu(*[x], **{made: 0.3}),
+        lambda: cact.leaky_relu.__call__(x, negative_slope=0.3),
+        lambda: functools.partial(cact.leaky_relu, negative_slope=0.3)(x),
+        lambda: next(map(cact.get("leaky_relu", negative_slope=0.3), [x])),
+        lambda: cact.leaky_relu(x, negative_slope=0.3, out=out),
+        lambda: type(cact.leaky_relu).__call__(cact.leaky_relu, x, **{made: 0.3}),  # type: ignore[no-untyped-call]
+    ):
+        same(call(), wanted)
+    for f, chosen in ((cact.gelu, cact.gelu_tanh), (cact.get("gelu"), cact.gelu_tanh)):
+        same(f(x, **{"".join(["approx", "imate"]): "tanh"}), chosen(x))
+        same(f.backward(x, x, out, approximate="tanh"), chosen.backward(x, x))
+        same(f(x, out=out, approximate="tanh"), chosen(x))
+        assert f(x, approximate="tanh", out=out) is out
+    for call in (cact.gelu, cact.gelu.grad, cact.kernels.gelu_forward):
+        for args in ((), (x,) * 40):
+            with pytest.raises(TypeError):
+                call(*args)
+        with pytest.raises(TypeError):
+            call(x, out, **{f"k{i}": 0 for i in range(40)})
+    with pytest.raises(TypeError):
+        type(cact.gelu).grad()  # type: ignore[call-arg]
+
+
+def test_a_subclass_may_call_otherwise() -> None:
+    f = cact.gelu
+
+    class Doubled(cact.Activation):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return 2 * super().__call__(*args, **kwargs)
+
+    doubled = Doubled(f._record, f.params, f._functions)
+    same(doubled(VALUES), 2 * f(VALUES))
+    same(doubled.grad(VALUES), f.grad(VALUES))
+
+
+def test_numbers(engine: str) -> None:
+    """As 0-d arrays of the dtype that NumPy would make of them."""
+    for name in ["gelu", "leaky_relu", "sigmoid", "hardtanh"]:
+        f = cact.get(name)
+        for v in (0.3, -2, np.float64(-0.0), np.float32(1e-40), np.nan, 2**80, True, np.int8(3)):
+            a = np.asarray(v)
+            if a.dtype == object:
+                with pytest.raises(TypeError):
+                    f(v)
+                continue
+            same(f(v), f(a))
+            same(f.grad(v), f.grad(a))
+            same(f.value_and_grad(v), f.value_and_grad(a))
+            for dy in (0.5, np.float32(0.5), 2):
+                same(f.backward(dy, v), f.backward(dy, v, where=True))
