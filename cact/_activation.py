@@ -348,7 +348,7 @@ class Activation(_Caller):
         try:
             with np.errstate(all="ignore"):  # the kernels raise no flag, casts to a narrower out do
                 return function(*args, **kwargs)
-        except (TypeError, ValueError, NotImplementedError) as error:  # the last is what pandas raises
+        except (TypeError, ValueError, NotImplementedError, OverflowError) as error:  # the third: pandas
             if self.name in str(error) and not isinstance(error, NotImplementedError):
                 raise
             kind = ValueError if isinstance(error, ValueError) else TypeError

@@ -267,26 +267,27 @@ def test_however_the_arguments_come() -> None:
     x, out = np.linspace(-3, 3, 7), np.empty(7)
     wanted = cact.leaky_relu(x, negative_slope=0.3)
     made = "".join(["negative_", "slope"])  # not interned
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: cact.leaky_relu(*[x], **{made: 0.3}),
         lambda: cact.leaky_relu.__call__(x, negative_slope=0.3),
         lambda: functools.partial(cact.leaky_relu, negative_slope=0.3)(x),
         lambda: next(map(cact.get("leaky_relu", negative_slope=0.3), [x])),
         lambda: cact.leaky_relu(x, negative_slope=0.3, out=out),
-        lambda: type(cact.leaky_relu).__call__(cact.leaky_relu, x, **{made: 0.3}),  # type: ignore[no-untyped-call]
-    ):
+        lambda: type(cact.leaky_relu).__call__(cact.leaky_relu, x, **{made: 0.3}),
+    ]
+    for call in calls:
         same(call(), wanted)
     for f, chosen in ((cact.gelu, cact.gelu_tanh), (cact.get("gelu"), cact.gelu_tanh)):
         same(f(x, **{"".join(["approx", "imate"]): "tanh"}), chosen(x))
         same(f.backward(x, x, out, approximate="tanh"), chosen.backward(x, x))
         same(f(x, out=out, approximate="tanh"), chosen(x))
         assert f(x, approximate="tanh", out=out) is out
-    for call in (cact.gelu, cact.gelu.grad, cact.kernels.gelu_forward):
+    for fast in (cact.gelu, cact.gelu.grad, cact.kernels.gelu_forward):
         for args in ((), (x,) * 40):
             with pytest.raises(TypeError):
-                call(*args)
+                fast(*args)
         with pytest.raises(TypeError):
-            call(x, out, **{f"k{i}": 0 for i in range(40)})
+            fast(x, out, **{f"k{i}": 0 for i in range(40)})
     with pytest.raises(TypeError):
         type(cact.gelu).grad()  # type: ignore[call-arg]
 
