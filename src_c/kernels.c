@@ -134,8 +134,9 @@ typedef struct {
 } floats, doubles;
 #define EVERYWHERE FLT_MAX
 #define REACHES(name, f, df) static const real name##_f_reach = (real)(f), name##_df_reach = (real)(df);
-#define FLOATS(name, f, df) REACHES(name, f, df) INLINE floats name##_floats(const vector x)
-#define DOUBLES(name, f, df) REACHES(name, f, df) INLINE doubles name##_doubles(const vector x)
+#define OF_X const vector x, const row_places of_f, const row_places of_df, const row_places of_dp
+#define FLOATS(name, f, df) REACHES(name, f, df) INLINE floats name##_floats(OF_X)
+#define DOUBLES(name, f, df) REACHES(name, f, df) INLINE doubles name##_doubles(OF_X)
 #if CACT_REAL == 32
 #define IN_VECTORS(name) name##_floats
 #define IN_BOTH FLOATS
@@ -165,17 +166,36 @@ typedef struct {
         return where(served, from.part, vector_at(r));                                                 \
     }
 
-/* One operation as a loop over vectors, x from `at`, its statements over d.f and d.df, which they ASK for. */
-#define FLOAT_LOOP(name, operation, params, at, ...)                                                   \
+/* f, f' and df/dparameters (`parts`: 1, 2, 4) of the vector at i; what is needed of the next one's is found before. */
+#if defined(ROWS_AHEAD)
+#define ROWS uint32_t rows[3][2][VECTOR] __attribute__((aligned(VECTOR_BYTES)));
+#define PLACES(ahead, parts, i)                                                                        \
+    (row_places){ahead, (parts)&1 ? rows[0][(i) / VECTOR & 1] : NULL},                                 \
+    (row_places){ahead, (parts)&2 ? rows[1][(i) / VECTOR & 1] : NULL},                                 \
+    (row_places){ahead, (parts)&4 ? rows[2][(i) / VECTOR & 1] : NULL}
+#define FIND(name, parts, at, i) (void)IN_VECTORS(name)(vector_at((at) + (i)), PLACES(1, parts, i));
+#else
+#define ROWS
+#define PLACES(ahead, parts, i) (row_places){0, NULL}, (row_places){0, NULL}, (row_places){0, NULL}
+#define FIND(name, parts, at, i)
+#endif
+
+/* One operation as a loop over vectors, x from `at`, its statements over those parts of d, which they ASK for. */
+#define FLOAT_LOOP(name, operation, params, at, parts, ...)                                                 \
     INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
                                            const int each, void *const *out)                           \
     {                                                                                                  \
         const real *a = in[0], *b = in[1], *c = in[2];                                                 \
         real *o = out[0], *o1 = out[1];                                                                \
         (void)a, (void)b, (void)c, (void)o1;                                                           \
+        ROWS                                                                                           \
+        FIND(name, parts, at, 0)                                                                       \
         for (size_t i = 0; i < n; i += VECTOR) {                                                       \
+            if (i + VECTOR < n) {                                                                      \
+                FIND(name, parts, at, i + VECTOR)                                                      \
+            }                                                                                          \
             const vector x = vector_at(at + i);                                                        \
-            floats d = IN_VECTORS(name)(x);                                                             \
+            floats d = IN_VECTORS(name)(x, PLACES(0, 7, i));                                           \
             USUAL##params(name)                                                                        \
             __VA_ARGS__                                                                                \
         }                                                                                              \
@@ -204,20 +224,21 @@ typedef struct {
             d.f_at[j] = d.df_at[j] = NAN;
 #define USUAL2 USUAL1
 #define USUAL3 USUAL1
+#define RARELY(condition) __builtin_expect(condition, 0)
 #define ASK(name, part)                                                                                \
     if ((each || name##_##part##_reach != EVERYWHERE) &&                                               \
-        !all_below(d.part##_at, name##_##part##_reach))                                                \
+        RARELY(!all_below(d.part##_at, name##_##part##_reach)))                                                \
         d.part = name##_mended_##part(x, d, p, each, i);
 #define FLOAT_LOOPS(name, params)                                                                      \
     MENDED(name, params, f)                                                                            \
     MENDED(name, params, df)                                                                           \
-    FLOAT_LOOP(name, forward, params, a, ASK(name, f) put(o + i, d.f);)                                \
-    FLOAT_LOOP(name, grad, params, a, ASK(name, df) put(o + i, d.df);)                                 \
-    FLOAT_LOOP(name, backward, params, b, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)          \
-    FLOAT_LOOP(name, value_and_grad, params, a, ASK(name, f) ASK(name, df)                             \
+    FLOAT_LOOP(name, forward, params, a, 1, ASK(name, f) put(o + i, d.f);)                                \
+    FLOAT_LOOP(name, grad, params, a, 2, ASK(name, df) put(o + i, d.df);)                                 \
+    FLOAT_LOOP(name, backward, params, b, 2, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)          \
+    FLOAT_LOOP(name, value_and_grad, params, a, 3, ASK(name, f) ASK(name, df)                             \
             put(o + i, d.f); put(o1 + i, d.df);)                                                       \
-    FLOAT_LOOP(name, gate, params, b, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                \
-    FLOAT_LOOP(name, gate_backward, params, c, ASK(name, f) ASK(name, df)                              \
+    FLOAT_LOOP(name, gate, params, b, 1, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                \
+    FLOAT_LOOP(name, gate_backward, params, c, 3, ASK(name, f) ASK(name, df)                              \
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
 #define ROW_VECTORS(name, cost) FLOAT_LOOPS(name, 0)
@@ -260,11 +281,11 @@ typedef struct {
         for (int k = 0; k < params; k++)                                                               \
             put((real *)out[k] + i, where(at < name##_df_reach, dp[k], vector_at(r[k])));              \
     }                                                                                                  \
-    FLOAT_LOOP(name, param_grad, params, a, (void)o; (void)o1;                                         \
+    FLOAT_LOOP(name, param_grad, params, a, 6, (void)o; (void)o1;                                         \
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[k] + i, d.dp[k]);                                                   \
                else name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out);)                      \
-    FLOAT_LOOP(name, learn, params, b, const vector dy = vector_at(a + i); (void)o1;                   \
+    FLOAT_LOOP(name, learn, params, b, 6, const vector dy = vector_at(a + i); (void)o1;                   \
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[1 + k] + i, dy * d.dp[k]);                                          \
                else {                                                                                  \

@@ -117,6 +117,7 @@ typedef struct {
     vector d, value;
 } piece;
 
+
 /* Column k of the elements' rows.  AVX-512 looks it up in the column's 32 floats, a constant that the
  * compiler makes of the rows.  AVX2 would take 7 shuffles and blends for that: there 8 rows are transposed,
  * with 3 a column. */
@@ -155,13 +156,19 @@ INLINE vector column(const pieces *g, piece at, int k)
 }
 #endif
 
-INLINE void find_rows(piece *at, const void *rows, int size, int mask)
+INLINE void find_rows(piece *at, const void *rows, int size, int mask, row_places found)
 {
-    const integers offsets = (at->i & mask) * size;
-    const uint32_t *offset = (const uint32_t *)&offsets; /* a vector may alias its elements */
-    __asm__("" : "+r"(offset) : "m"(offsets)); /* to be loaded: out of a register each takes two shuffles */
-    for (int j = 0; j < VECTOR; j++)
-        at->row[j] = (const float *)((const char *)rows + offset[j]);
+#if defined(ROWS_AHEAD)
+    if (found.ahead && found.offset) {
+        const integers offsets = (at->i & mask) * size;
+        memcpy(found.offset, &offsets, sizeof offsets);
+        __asm__("" ::: "memory"); /* or x would be kept in a register, of which there are too few */
+    }
+    for (int j = 0; !found.ahead && j < VECTOR; j++)
+        at->row[j] = (const float *)((const char *)rows + found.offset[j]);
+#else
+    (void)at, (void)rows, (void)size, (void)mask, (void)found;
+#endif
 }
 
 INLINE vector column_of_16(const float rows[16][8], piece at, int k)
@@ -176,11 +183,11 @@ INLINE vector column_of_16(const float rows[16][8], piece at, int k)
 #endif
 }
 
-INLINE piece piece_of(const pieces *g, vector t)
+INLINE piece piece_of(const pieces *g, vector t, row_places found)
 {
     const vector s = g->b ? vector_fma(t, vector_of(g->b), vector_of(g->a)) : vector_of(g->a);
     piece at = {.i = (integers)vector_fma(t, s, vector_of(0x1.8p23f + (float)g->first))};
-    find_rows(&at, g->row, sizeof g->row[0], 31);
+    find_rows(&at, g->row, sizeof g->row[0], 31, found);
     at.d = t - column(g, at, CENTER);
     at.value = column(g, at, VALUE);
     return at;
@@ -194,9 +201,9 @@ INLINE vector polynomial(const pieces *g, piece at, int least, int degree) /* co
     return p;
 }
 
-INLINE vector on_pieces(const pieces *g, int degree, vector t) /* g(t), clear of a root */
+INLINE vector on_pieces(const pieces *g, int degree, vector t, row_places found) /* g(t), clear of a root */
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     return vector_fma(polynomial(g, at, 0, degree), at.d, at.value);
 }
 
@@ -208,36 +215,36 @@ INLINE vector rest_of(const pieces *g, int degree, int root, piece at)
     return vector_fma(column(g, at, P), at.d, r);
 }
 
-INLINE vector on_pieces_finely(const pieces *g, int degree, vector t)
+INLINE vector on_pieces_finely(const pieces *g, int degree, vector t, row_places found)
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     return at.value + rest_of(g, degree, 0, at);
 }
 
-INLINE vector on_pieces_with_root(const pieces *g, int degree, vector t)
+INLINE vector on_pieces_with_root(const pieces *g, int degree, vector t, row_places found)
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     return at.value + rest_of(g, degree, 1, at);
 }
 
-INLINE vector on_pieces_times(const pieces *g, int degree, vector t) /* t g(t) */
+INLINE vector on_pieces_times(const pieces *g, int degree, vector t, row_places found) /* t g(t) */
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     const vector w = rest_of(g, degree, 0, at);
     return vector_fma(t, at.value, t * w);
 }
 
-INLINE vector on_pieces_times_square(const pieces *g, int degree, vector t, vector x) /* x^2 g(t), the square in two words */
+INLINE vector on_pieces_times_square(const pieces *g, int degree, vector t, vector x, row_places found) /* x^2 g(t), the square in two words */
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     const vector w = at.d * polynomial(g, at, 0, degree), u = x * x;
     return vector_fma(u, at.value, vector_fma(vector_fma(x, x, -u), at.value, u * w));
 }
 
 /* t g(t) where d P(d) is not small, with x for t, of the same g */
-INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x)
+INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vector x, row_places found)
 {
-    const piece at = piece_of(g, t);
+    const piece at = piece_of(g, t, found);
     const vector w = rest_of(g, degree, 0, at), s = at.value + w, low = w - (s - at.value);
     return vector_fma(x, s, vector_at_most(x, vector_of(FLT_MAX)) * low);
 }

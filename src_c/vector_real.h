@@ -40,6 +40,17 @@ INLINE vector where(integers m, vector a, vector b)
     return (vector)(((integers)a & m) | ((integers)b & ~m));
 }
 
+/* Where the elements' rows of a table begin.  From numbers in a vector to addresses the way leads through memory: by
+ * the time the rows come, a core has no room left for what follows.  So the loops find the rows of the next vector
+ * (`ahead`; nothing else is computed then), and keep them in offset[], before they compute the one at hand. */
+#if CACT_REAL == 32 && !defined(__AVX512F__) /* which looks all up in registers */
+#define ROWS_AHEAD
+#endif
+typedef struct {
+    int ahead;
+    uint32_t *offset; /* NULL: not wanted */
+} row_places;
+
 /* Comparisons for select_where() and kept(): with AVX-512 a bit an element, of which to make integers has its cost. */
 #if CACT_REAL == 32
 #define INTRINSIC(bits, name, suffix) _mm##bits##_##name##_ps##suffix

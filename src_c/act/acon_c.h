@@ -57,20 +57,20 @@ ACTIVATION(acon_c)
 #if CACT_REAL == 32
 FLOATS(acon_c, 17.7f, 15.7f) /* p1 = 1, p2 = 0, beta = 1 */
 {
-    const floats d = silu_floats(x);
-    const vector g = silu_grad_left(x), df = reflected(g, x);
+    const floats d = silu_floats(x, of_f, of_df, of_dp);
+    const vector g = silu_grad_left(x, of_df), df = reflected(g, x);
     return (floats){
         .f = d.f,
         .df = df,
         .f_at = d.f_at,
         .df_at = d.df_at,
-        .dp = {x * df, x * reflected(g, -x), square_times_sigmoid_grad(x)},
+        .dp = {x * df, x * reflected(g, -x), square_times_sigmoid_grad(x, of_dp)},
     };
 }
 #else
 DOUBLES(acon_c, 708, 36) /* p1 = 1, p2 = 0, beta = 1 */
 {
-    doubles d = silu_doubles(x);
+    doubles d = silu_doubles(x, of_f, of_df, of_dp);
     const vector t = d.df_at;
     const two g = silu_slope_of_minus(only(t)); /* at -|x|, and at |x| */
     const vector h = 1 - g.hi, h_low = ((1 - h) - g.hi) - g.lo;

@@ -23,12 +23,12 @@ FROM_OUTPUT(celu) { return y > 0 ? 1 : (real)((y + p[0]) / p[0]); }
 #if CACT_REAL == 32
 FLOATS(celu, INFINITY, INFINITY) /* a = 1 */
 {
-    return elu_floats(x);
+    return elu_floats(x, of_f, of_df, of_dp);
 }
 #else
 DOUBLES(celu, INFINITY, 708) /* a = 1 */
 {
-    return elu_doubles(x);
+    return elu_doubles(x, of_f, of_df, of_dp);
 }
 #endif
 #endif

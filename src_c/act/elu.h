@@ -22,7 +22,7 @@ FROM_OUTPUT(elu) { return y > 0 ? 1 : (real)(y + p[0]); }
 FLOATS(elu, INFINITY, INFINITY) /* a = 1 */
 {
     return (floats){
-        .f = positive(x) - on_pieces_finely(&elu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f))),
+        .f = positive(x) - on_pieces_finely(&elu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f)), of_f),
         .df = where(x > 0, vector_of(1), exp_rounded(x)),
         .f_at = -x,
         .df_at = -x,

@@ -29,9 +29,9 @@ ACTIVATION(gelu)
 #include "../tables/gelu_grad.h"
 FLOATS(gelu, 6.4f, 6.4f)
 {
-    const vector t = vector_magnitude(x, 6.4f), g = on_pieces_with_root(&gelu_grad_pieces, 6, t);
+    const vector t = vector_magnitude(x, 6.4f), g = on_pieces_with_root(&gelu_grad_pieces, 6, t, of_df);
     return (floats){
-        .f = with_sign_of(positive(x) - on_pieces_times_finely(&gelu_pieces, 5, t, t), x), /* of 0 */
+        .f = with_sign_of(positive(x) - on_pieces_times_finely(&gelu_pieces, 5, t, t, of_f), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = -x,

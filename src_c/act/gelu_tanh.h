@@ -27,9 +27,9 @@ ACTIVATION(gelu_tanh)
 #include "../tables/gelu_tanh_grad.h"
 FLOATS(gelu_tanh, 5.8f, 5.8f)
 {
-    const vector t = vector_magnitude(x, 5.8f), g = on_pieces_with_root(&gelu_tanh_grad_pieces, 6, t);
+    const vector t = vector_magnitude(x, 5.8f), g = on_pieces_with_root(&gelu_tanh_grad_pieces, 6, t, of_df);
     return (floats){
-        .f = with_sign_of(positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t), x), /* of 0 */
+        .f = with_sign_of(positive(x) - on_pieces_times_finely(&gelu_tanh_pieces, 6, t, t, of_f), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = -x,

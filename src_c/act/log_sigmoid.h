@@ -24,7 +24,7 @@ FROM_OUTPUT(log_sigmoid) /* 1 - e^y */
 #if CACT_REAL == 32
 FLOATS(log_sigmoid, 17.4f, 17.7f)
 {
-    return (floats){.f = -softplus_on_pieces(-x), .df = sigmoid_floats(-x).f, .f_at = x, .df_at = x};
+    return (floats){.f = -softplus_on_pieces(-x, of_f), .df = sigmoid_on_pieces(-x, of_df), .f_at = x, .df_at = x};
 }
 #endif
 #endif

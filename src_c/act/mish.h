@@ -31,8 +31,8 @@ FLOATS(mish, 15.9f, 9.6f)
 {
     const vector y = vector_at_most(x, vector_of(9));
     return (floats){
-        .f = with_sign_of(on_pieces_times_finely(&mish_pieces, 6, y, x), x), /* of -0 */
-        .df = on_pieces_with_root(&mish_grad_pieces, 6, vector_at_most(x, vector_of(10.6f))),
+        .f = with_sign_of(on_pieces_times_finely(&mish_pieces, 6, y, x, of_f), x), /* of -0 */
+        .df = on_pieces_with_root(&mish_grad_pieces, 6, vector_at_most(x, vector_of(10.6f)), of_df),
         .f_at = -x,
         .df_at = -x,
     };

@@ -17,9 +17,9 @@ ACTIVATION(quick_gelu)
 #include "../tables/quick_gelu_grad.h"
 FLOATS(quick_gelu, 10.4f, 10.2f)
 {
-    const vector g = on_pieces_with_root(&quick_gelu_grad_pieces, 6, vector_size(x));
+    const vector g = on_pieces_with_root(&quick_gelu_grad_pieces, 6, vector_size(x), of_df);
     return (floats){
-        .f = with_sign_of(positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f)), x), /* of 0 */
+        .f = with_sign_of(positive(x) - on_pieces_times(&quick_gelu_pieces, 5, vector_magnitude(x, 10.4f), of_f), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = vector_size(x),

@@ -30,10 +30,10 @@ FLOATS(selu, INFINITY, 19.6f)
 {
     const float l = 0x1.0cfabep+0f, l_low = -0x1.2addap-25f;
     const vector y = positive(x);
-    const vector g = on_pieces_finely(&selu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f)));
+    const vector g = on_pieces_finely(&selu_pieces, 6, vector_at_most(positive(-x), vector_of(17.4f)), of_f);
     return (floats){
         .f = with_sign_of(vector_fma(y, vector_of(l), vector_fma(y, vector_of(l_low), -g)), x), /* of -0 */
-        .df = where(x > 0, vector_of(l), on_pieces(&selu_grad_pieces, 6, -x)),
+        .df = where(x > 0, vector_of(l), on_pieces(&selu_grad_pieces, 6, -x, of_df)),
         .f_at = vector_size(x),
         .df_at = -x,
     };

@@ -31,10 +31,10 @@ ACTIVATION(serf)
 #include "../tables/serf_grad.h"
 FLOATS(serf, 15.5f, 7.1f)
 {
-    const vector f = on_pieces_times_finely(&serf_pieces, 6, vector_at_most(x, vector_of(4.2f)), x);
+    const vector f = on_pieces_times_finely(&serf_pieces, 6, vector_at_most(x, vector_of(4.2f)), x, of_f);
     return (floats){
         .f = with_sign_of(f, x), /* of -0 */
-        .df = on_pieces_with_root(&serf_grad_pieces, 7, vector_at_most(x, vector_of(4.4f))),
+        .df = on_pieces_with_root(&serf_grad_pieces, 7, vector_at_most(x, vector_of(4.4f)), of_df),
         .f_at = -x,
         .df_at = -x,
     };

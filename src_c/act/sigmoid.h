@@ -16,12 +16,17 @@ FROM_OUTPUT(sigmoid) { return y * (1 - y); }
 #if CACT_REAL == 32
 #include "../tables/sigmoid.h"
 #include "../tables/sigmoid_grad.h"
+INLINE vector sigmoid_on_pieces(vector x, row_places found)
+{
+    const vector s = on_pieces(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f), found);
+    return vector_size(where(x < 0, vector_of(0), vector_of(1)) - s);
+}
+
 FLOATS(sigmoid, 17.7f, 15.7f)
 {
-    const vector s = on_pieces(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f));
     return (floats){
-        .f = vector_size(where(x < 0, vector_of(0), vector_of(1)) - s),
-        .df = on_pieces(&sigmoid_grad_pieces, 6, vector_size(x)),
+        .f = sigmoid_on_pieces(x, of_f),
+        .df = on_pieces(&sigmoid_grad_pieces, 6, vector_size(x), of_df),
         .f_at = -x,
         .df_at = vector_size(x),
     };

@@ -13,21 +13,21 @@ ACTIVATION(silu)
 #if CACT_REAL == 32
 #include "../tables/silu_grad.h"
 /* x^2 s(x) s(-x) */
-INLINE vector square_times_sigmoid_grad(vector x)
+INLINE vector square_times_sigmoid_grad(vector x, row_places found)
 {
-    return on_pieces_times_square(&sigmoid_grad_pieces, 6, vector_size(x), x);
+    return on_pieces_times_square(&sigmoid_grad_pieces, 6, vector_size(x), x, found);
 }
 
-INLINE vector silu_grad_left(vector x) /* f'(-|x|) */
+INLINE vector silu_grad_left(vector x, row_places found) /* f'(-|x|) */
 {
-    return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x));
+    return on_pieces_with_root(&silu_grad_pieces, 6, vector_size(x), found);
 }
 
 FLOATS(silu, 17.7f, 17.4f)
 {
-    const vector g = silu_grad_left(x);
+    const vector g = silu_grad_left(x, of_df);
     return (floats){
-        .f = with_sign_of(positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f)), x), /* of 0 */
+        .f = with_sign_of(positive(x) - on_pieces_times(&sigmoid_pieces, 5, vector_magnitude(x, 17.7f), of_f), x), /* of 0 */
         .df = reflected(g, x),
         .f_at = -x,
         .df_at = vector_size(x),

@@ -26,16 +26,16 @@ FROM_OUTPUT(softplus) /* 1 - e^-by */
 #if CACT_REAL == 32
 #include "../tables/softplus.h"
 /* max(x, 0) + log(1 + e^-|x|), where max(x, 0) = c + d above 0 */
-INLINE vector softplus_on_pieces(vector x)
+INLINE vector softplus_on_pieces(vector x, row_places found)
 {
-    const piece at = piece_of(&softplus_pieces, vector_magnitude(x, 17.4f));
+    const piece at = piece_of(&softplus_pieces, vector_magnitude(x, 17.4f), found);
     const vector w = rest_of(&softplus_pieces, 6, 0, at), right = column(&softplus_pieces, at, ASIDE(6));
     const integers above = x > 0;
     return where(x > 17, x, where(above, right, at.value) + where(above, w + at.d, w));
 }
 FLOATS(softplus, 17.4f, 17.7f) /* b = 1 */
 {
-    return (floats){.f = softplus_on_pieces(x), .df = sigmoid_floats(x).f, .f_at = -x, .df_at = -x};
+    return (floats){.f = softplus_on_pieces(x, of_f), .df = sigmoid_on_pieces(x, of_df), .f_at = -x, .df_at = -x};
 }
 #endif
 #endif

@@ -22,19 +22,19 @@ ACTIVATION(swish)
 #if CACT_REAL == 32
 FLOATS(swish, 17.7f, 15.7f) /* beta = 1 */
 {
-    const floats d = silu_floats(x);
+    const floats d = silu_floats(x, of_f, of_df, of_dp);
     return (floats){
         .f = d.f,
         .df = d.df,
         .f_at = d.f_at,
         .df_at = d.df_at,
-        .dp = {square_times_sigmoid_grad(x)},
+        .dp = {square_times_sigmoid_grad(x, of_dp)},
     };
 }
 #else
 DOUBLES(swish, 708, 36) /* beta = 1 */
 {
-    doubles d = silu_doubles(x);
+    doubles d = silu_doubles(x, of_f, of_df, of_dp);
     d.dp[0] = square_times_sigmoid_grad(d.df_at);
     return d;
 }

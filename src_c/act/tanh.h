@@ -25,14 +25,14 @@ FLOATS(tanh, INFINITY, 8.07f)
 {
     const vector t = vector_magnitude(x, 0x1.2bfffep3f);
     piece at = {.i = (integers)vector_fma(vector_of(1.6f), t, vector_of(1)) >> 21};
-    find_rows(&at, tanh_rows, sizeof tanh_rows[0], 15);
+    find_rows(&at, tanh_rows, sizeof tanh_rows[0], 15, of_f);
     const vector d = t - column_of_16(tanh_rows, at, 0);
     vector p = column_of_16(tanh_rows, at, 7);
     for (int k = 6; k >= 2; k--)
         p = vector_fma(p, d, column_of_16(tanh_rows, at, k));
     return (floats){
         .f = with_sign_of(vector_fma(p, d, column_of_16(tanh_rows, at, 1)), x),
-        .df = on_pieces(&tanh_grad_pieces, 6, vector_size(x)),
+        .df = on_pieces(&tanh_grad_pieces, 6, vector_size(x), of_df),
         .f_at = vector_size(x),
         .df_at = vector_size(x),
     };

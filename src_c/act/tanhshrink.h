@@ -43,7 +43,7 @@ ACTIVATION(tanhshrink)
 FLOATS(tanhshrink, 9.4f, 9.4f)
 {
     const vector t = vector_size(x), u = x * x, u_low = vector_fma(x, x, -u);
-    const piece h = piece_of(&tanhshrink_pieces, t), k = piece_of(&tanhshrink_grad_pieces, t);
+    const piece h = piece_of(&tanhshrink_pieces, t, of_f), k = piece_of(&tanhshrink_grad_pieces, t, of_df);
     const vector h_rest = rest_of(&tanhshrink_pieces, 5, 0, h);
     const vector k_rest = rest_of(&tanhshrink_grad_pieces, 5, 0, k);
     const vector q = u * h.value, q_low = vector_fma(u, h.value, -q) + vector_fma(u_low, h.value, u * h_rest);

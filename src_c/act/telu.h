@@ -32,10 +32,10 @@ ACTIVATION(telu)
 #include "../tables/telu_grad.h"
 FLOATS(telu, 15.9f, 7.5f)
 {
-    const vector f = on_pieces_times_finely(&telu_pieces, 6, vector_at_most(x, vector_of(3)), x);
+    const vector f = on_pieces_times_finely(&telu_pieces, 6, vector_at_most(x, vector_of(3)), x, of_f);
     return (floats){
         .f = with_sign_of(f, x), /* of -0 */
-        .df = on_pieces_with_root(&telu_grad_pieces, 7, vector_at_most(x, vector_of(3.2f))),
+        .df = on_pieces_with_root(&telu_grad_pieces, 7, vector_at_most(x, vector_of(3.2f)), of_df),
         .f_at = -x,
         .df_at = -x,
     };

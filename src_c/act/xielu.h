@@ -85,12 +85,12 @@ FLOATS(xielu, 16.8f, 17.4f) /* ap = an = 0.8, beta = 1/2 */
     const vector half = vector_of(0.5f), h = vector_fma(x, vector_of(a), half);
     const vector h_low = vector_fma(x, vector_of(a), half - h) + x * vector_of(a_low);
     const vector left = where(flat, vector_fma(x, vector_of(line), vector_of(end_low)) + end,
-                              on_pieces_with_root(&xielu_pieces, 6, -x));
-    const vector slope = on_pieces_with_root(&xielu_grad_pieces, 6, -x);
+                              on_pieces_with_root(&xielu_pieces, 6, -x, of_f));
+    const vector slope = on_pieces_with_root(&xielu_grad_pieces, 6, -x, of_df);
     const vector d = 2 * x, left1 = where(flat, vector_of(line), slope);
     /* expm1(-1e-6) - x, expm1(x) - x */
     const vector s = vector_of(least) - x, level = s + (((least - s) - x) + least_low);
-    const vector by_an = where(flat, level, on_pieces_times_square(&xielu_rest_pieces, 5, -x, x));
+    const vector by_an = where(flat, level, on_pieces_times_square(&xielu_rest_pieces, 5, -x, x, of_dp));
     return (floats){
         .f = where(right, vector_fma(x, h, x * h_low), left),
         .df = where(right, vector_fma(d, vector_of(a_low), vector_fma(d, vector_of(a), half)), left1),
