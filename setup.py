@@ -115,7 +115,7 @@ def extension():
             "cact._kernels",
             sources=[
                 "cact/_kernels.pyx",
-                *(f"src_c/{name}.c" for name in ("dispatch", "half", "sums", "threads")),
+                *(f"src_c/{name}.c" for name in ("dispatch", "half", "strided", "sums", "threads")),
             ],
             depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("*/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],

@@ -37,6 +37,9 @@ class _Slow:
     def _prepare(self, *args: Any) -> None:
         """Nothing to prepare here."""
 
+    def _strided(self, operation: str, inputs: tuple[Any, ...], params: tuple[Any, ...], out: Any) -> Any:
+        """None: not without NumPy."""
+
     def _grad_from_output(self, *args: Any, **kwargs: Any) -> Any:
         return self._apply("grad_from_output", args, kwargs)
 
@@ -295,6 +298,10 @@ class Activation(_Caller):
                 return self._run(label, operation.replace("backward", "grad"), (x,), values, loop)
 
             return self._named(label, _backend.multiply, label, factor, *inputs, **kwargs)
+        if not kwargs.keys() - {"out"}:
+            result = self._strided(operation, inputs, values, kwargs.get("out"))
+            if result is not None:
+                return result
         function = self._functions[_backend.active()][operation]
         dtype = kwargs.get("dtype")
         half = getattr(dtype, "__name__", str(dtype)) == "bfloat16"
@@ -373,7 +380,7 @@ class Activation(_Caller):
     def _variant(self, key: str, value: Any) -> Activation:
         return self._choose({key: value})[0]
 
-    def _check(self, values: list[float]) -> None:
+    def _check(self, values: list[Any]) -> None:
         """Raise where a parameter is outside its domain."""
         names = self._record.defaults
         check_order(self._record, {k: self._checked(k, v) for k, v in zip(names, values)})

@@ -68,6 +68,7 @@ cdef class Caller:
     cdef tuple _keys
     cdef double _values[CACT_MAX_PARAMS]  # bound
     cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
+    cdef tuple _good_arrays  # the same of parameters of which some were arrays: numbers, and contents
     cdef str _chooser  # the keyword that chooses another function
     cdef dict _chosen  # its values, where they are strings, and the functions
     cdef vectorcallfunc _vectorcall
@@ -180,10 +181,15 @@ cdef class Caller:
                 else:
                     result = run(self._kernel, op, inputs, operands, self._nparams, given.values, outputs,
                                  <object>given.out)
+                    if result is None:
+                        result = run_strided(self._kernel, op, inputs, operands, self._nparams, given.values, NULL,
+                                             outputs, <object>given.out)
                     if result is None and given.out == <PyObject *>None:
                         result = run_numbers(self._kernel, op, inputs, operands, self._nparams, given.values, outputs)
                 if result is None and given.out == <PyObject *>None and self._shaped != PIECES:
                     result = self._run_others(op, operation, positional(call)[:inputs], outputs, &given)
+            elif not self._shaped and self._nparams:
+                result = self._run_each(op, operation, inputs, call)
         return self._apply(operation, positional(call), named(call)) if result is None else result
 
     cdef object _run_others(self, cact_op op, str operation, tuple inputs, int outputs, Given *given):
@@ -225,6 +231,60 @@ cdef class Caller:
             args[i] = call.args[i + (i >= k)]
         other = call_of(args, call.n, <PyObject *>names)
         return (<Caller>found)._quick(op, operation, inputs, outputs, &other)
+
+    cdef object _run_each(self, cact_op op, str operation, int inputs, Call *call):
+        """With parameters of which some are arrays; numbers are checked with them."""
+        cdef int i, k, used = inputs
+        cdef Py_ssize_t bytes = 0
+        cdef list params = [self._values[i] for i in range(self._nparams)], contents
+        out = None
+        if call.n < inputs or call.n > inputs + self._learnable + 1:
+            return None
+        for used in range(inputs, <int>min(call.n, inputs + self._learnable)):
+            params[used - inputs] = <object>call.args[used]
+        if call.n == inputs + self._learnable + 1:
+            out = <object>call.args[call.n - 1]
+        for k in range(<int>call.keywords):
+            key, value = <object>item_of(call.names, k), <object>call.args[call.n + k]
+            if key == "out" and out is None:
+                out = value
+            elif key in self._keys and self._keys.index(key) >= call.n - inputs:
+                params[self._keys.index(key)] = value
+            else:
+                return None
+        for i, v in enumerate(params):
+            if kind_of(v) == CACT_FLOAT or kind_of(v) == CACT_DOUBLE:
+                params[i] = v if kind_of(v) == CACT_DOUBLE else v.astype(_float64)
+                bytes += cnp.PyArray_NBYTES(<cnp.ndarray>params[i])
+            elif not isinstance(v, float):
+                return None
+        contents = params if bytes > MOST_COMPARED else [v if isinstance(v, float) else v.tobytes() for v in params]
+        if bytes > MOST_COMPARED or tuple(contents) != self._good_arrays:
+            self._check(params)
+            self._good_arrays = None if bytes > MOST_COMPARED else tuple(contents)
+        return self._strided(operation, positional(call)[:inputs], tuple(params), out)
+
+    def _strided(self, str operation, tuple inputs, tuple params, out):
+        """One operation with parameters that are checked, numbers or arrays of float64; None: not on these arrays."""
+        cdef PyObject *operands[3]
+        cdef PyObject *arrays[CACT_MAX_PARAMS]
+        cdef double values[CACT_MAX_PARAMS]
+        cdef cact_op op = _operations[operation]
+        cdef int i
+        if self._shaped or self._kernel < 0 or not _enabled:
+            return None
+        if len(inputs) != cact_inputs(self._kernel, op) or len(params) != self._nparams:
+            return None
+        for i in range(<int>len(inputs)):
+            operands[i] = <PyObject *>inputs[i]
+        for i in range(self._nparams):
+            arrays[i] = NULL
+            if kind_of(params[i]) == CACT_DOUBLE:
+                arrays[i] = <PyObject *>params[i]
+            elif not is_number(params[i], &values[i]):
+                return None
+        return run_strided(self._kernel, op, <int>len(inputs), operands, self._nparams, values, arrays,
+                           cact_outputs(self._kernel, op), out)
 
     cdef object _gate(self, int inputs, Call *call):
         cdef Given given

@@ -13,6 +13,7 @@ cdef enum:
     PIECES = 3
     MOST_PIECES = 0x7fffffff
     MOST_ARGUMENTS = 16  # of a call that is quick
+    MOST_COMPARED = 4096  # bytes of parameters that are not checked again if they are the same
 
 
 def enable(bint on):

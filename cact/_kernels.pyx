@@ -49,6 +49,8 @@ cdef extern from "cact.h" nogil:
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
+    enum: CACT_MAX_DIMS
+    void cact_run_strided(int, cact_op, int, size_t *, char **, void *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     enum: CACT_JOINS
     void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)
@@ -241,5 +243,6 @@ def add_bfloat16(ufunc, str name not None, str operation not None, dtype):
 
 # ---------------------------------------------------------------------- calls, and typed memoryviews
 include "_calls.pxi"
+include "_strided.pxi"
 include "_caller.pxi"
 include "_views.pxi"

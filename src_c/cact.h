@@ -96,6 +96,12 @@ int cact_outputs(int i, cact_op op);
 void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type);
 
+/* The same on arrays of any number of dimensions (parameters too, with steps of 0 where they are broadcast) with
+ * outputs of float or double; inputs and outputs are the same elements with the same steps, or apart. */
+#define CACT_MAX_DIMS 64
+void cact_run_strided(int i, cact_op op, int dims, const size_t *shape, char *const *args,
+                      const ptrdiff_t (*steps)[CACT_MAX_DIMS], const cact_type *type);
+
 /* The same on `count` stretches of n elements each, for a function without parameters and outputs that are no inputs.
  * steps: between stretches; inner: between the elements of one. */
 void cact_run_stretches(int i, cact_op op, size_t count, size_t n, char *const *args, const ptrdiff_t *steps,

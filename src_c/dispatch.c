@@ -10,6 +10,7 @@
 #include "flags.h"
 #include "half.h"
 #include "operands.h"
+#include "strided.h"
 #include "threads.h"
 
 /* ------------------------------------------------------------------ instruction sets */
@@ -286,6 +287,17 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     } else
         run_staged(&s, 0, n);
     FLAGS_RESTORE;
+}
+
+void cact_run_strided(int index, cact_op op, int dims, const size_t *shape, char *const *args,
+                      const ptrdiff_t (*steps)[CACT_MAX_DIMS], const cact_type *type)
+{
+    const int ins = cact_inputs(index, op), params = INVENTORY[index].params, outs = cact_outputs(index, op);
+    const cact_type own = type[ins + params];
+    const int dtype = own == CACT_DOUBLE ? CACT_F64 : CACT_F32;
+    const strided_call call = {active()->table[dtype][index].loop[op], ins, params, outs, cact_heavy(index), dims, own,
+                               type, steps};
+    cact_strided(&call, shape, args);
 }
 
 double cact_sum_of(cact_type type, size_t n, const void *a)
