@@ -194,12 +194,6 @@ INLINE void project(size_t n, const real *x, const real *last, double max, doubl
     }
 }
 
-static void all_nan(size_t n, real *y)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = (real)NAN;
-}
-
 /* ------------------------------------------------------------------ sparsemax */
 static __attribute__((noinline)) moments first_moments(size_t n, const real *x, const real *last, double max,
                                                        fine tau)

@@ -41,7 +41,7 @@ INLINE quick_sum quick_mean_of(size_t n, int root, const float *dy, const float 
     for (int j = 0; j < LANES; j++)
         size += t[j];
     const double all = lanes_total(&weights);
-    return (quick_sum){lanes_total(&sums) / all, n <= PART ? size / (float)all : INFINITY};
+    return (quick_sum){lanes_total(&sums) / all, n <= 4096 ? size / (float)all : INFINITY};
 }
 
 /* dx = w (dy - mean); whether some dy was near */
