@@ -31,31 +31,36 @@ INLINE real greatest(size_t n, const real *x, integers flip)
 }
 
 /* ------------------------------------------------------------------ softmax
- * e^x 2^(UP - K) in place of e^(x - max), K = max/log 2 rounded: no rounding of a difference, and nothing
- * subnormal up to max - BELOW, where the result is 0, beside any number of others. */
+ * e^(x - max) 2^UP of vectors, the difference in two words; none is subnormal down to max - BELOW, where the result is
+ * 0, beside any number of others. */
 #if CACT_REAL == 32
 #define VECTOR_ROUNDER 0x1.8p23f
 #define UP 64
 #define BELOW 130
-#define REDUCIBLE 0x1p17f /* |max|, for the quotient by log 2 to be right */
+#define REDUCIBLE 0x1p17f /* |max|, of which BELOW is more than its last bits */
 #else
 #define VECTOR_ROUNDER ROUNDER
 #define UP 512
 #define BELOW 760
-#define REDUCIBLE 0x1p30
+#define REDUCIBLE 0x1p40
 #endif
 #define IN_REACH(max) ((max) < REDUCIBLE && (max) > -REDUCIBLE)
 
-/* Of m vectors: e^x 2^(UP - K) = (1 + p) 2^k, k the last bits of t, shifter = VECTOR_ROUNDER + UP - K; p = r + r^2 Q(r).
- * Two vectors step by step in turn: of one the steps wait for each other. */
-INLINE void exp_minus_1_shifted(const int m, const vector *x, vector shifter, vector *t, vector *p)
+/* Of m vectors: (1 + p) 2^k, k the last bits of t; p = r + r^2 Q(r).  Two vectors step by step in turn: of one the
+ * steps wait for each other. */
+INLINE void exp_minus_1_shifted(const int m, const vector *x, real max, vector *t, vector *p)
 {
-    vector r[PAIR], s[PAIR], q[PAIR];
-    ALL t[j] = vector_fma(x[j], vector_of((real)LOG2E), shifter);
-    ALL r[j] = t[j] - shifter;
+    vector d[PAIR], low[PAIR], r[PAIR], s[PAIR], q[PAIR];
+    ALL s[j] = vector_at_least(x[j], vector_of(max - BELOW));
+    ALL q[j] = vector_at_most(s[j], vector_of(-max)); /* the larger in size of the two: FastTwoSum */
+    ALL low[j] = vector_at_least(s[j], vector_of(-max));
+    ALL d[j] = q[j] + low[j];
+    ALL low[j] -= d[j] - q[j];
+    ALL t[j] = vector_fma(d[j], vector_of((real)LOG2E), vector_of(VECTOR_ROUNDER + UP));
+    ALL r[j] = t[j] - (VECTOR_ROUNDER + UP);
 #if CACT_REAL == 32 /* tools/pieces.py exp, 2^-28.3 */
-    ALL q[j] = vector_fma(r[j], vector_of(-0x1.62e43p-1f), x[j]); /* exact */
-    ALL r[j] = vector_fma(r[j], vector_of(0x1.05c61p-29f), q[j]);
+    ALL q[j] = vector_fma(r[j], vector_of(-0x1.62e43p-1f), d[j]); /* exact */
+    ALL r[j] = q[j] + vector_fma(r[j], vector_of(0x1.05c61p-29f), low[j]);
     ALL s[j] = r[j] * r[j];
     ALL q[j] = vector_fma(r[j], vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.5558acp-5f));
@@ -63,8 +68,8 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, vector shifter, ve
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.fffffcp-2f));
 #else /* tools/exp_vector.py, 2^-57.8 */
     vector odd[PAIR];
-    ALL q[j] = vector_fma(r[j], vector_of(-LN2_HI), x[j]); /* exact */
-    ALL r[j] = vector_fma(r[j], vector_of(-LN2_LO), q[j]);
+    ALL q[j] = vector_fma(r[j], vector_of(-LN2_HI), d[j]); /* exact */
+    ALL r[j] = q[j] + vector_fma(r[j], vector_of(-LN2_LO), low[j]);
     ALL s[j] = r[j] * r[j];
     ALL q[j] = vector_fma(vector_of(0x1.28acaf2b09971p-22), s[j], vector_of(0x1.a0199afed257ep-16));
     ALL odd[j] = vector_fma(vector_of(0x1.ad7d41b9f4111p-26), s[j], vector_of(0x1.71df25fd72b54p-19));
@@ -82,20 +87,21 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, vector shifter, ve
 #define MANTISSA (CACT_REAL == 32 ? 23 : 52) /* bits */
 
 /* To 0.7 ULP */
-INLINE void exp_shifted(const int m, const vector *x, vector shifter, vector *e)
+INLINE void exp_shifted(const int m, const vector *x, real max, vector *e)
 {
     vector t[PAIR], p[PAIR];
-    exp_minus_1_shifted(m, x, shifter, t, p);
+    exp_minus_1_shifted(m, x, max, t, p);
     ALL p[j] = 1 + p[j];
     ALL e[j] = (vector)((integers)p[j] + ((integers)t[j] << MANTISSA));
 }
 
-/* In two words, to 0.35 ULP; 0 where `none` */
-INLINE void exp_two_shifted(const int m, const vector *x, vector shifter, const integers *none, vector *e, vector *low)
+/* In two words, to 0.35 ULP; 0 where x is max */
+INLINE void exp_two_shifted(const int m, const vector *x, real max, vector *e, vector *low, integers *equal)
 {
     vector t[PAIR], p[PAIR];
-    exp_minus_1_shifted(m, x, shifter, t, p);
-    ALL t[j] = (vector)((((integers)t[j] << MANTISSA) + (integers)vector_of(1)) & ~none[j]);
+    exp_minus_1_shifted(m, x, max, t, p);
+    ALL equal[j] = x[j] == max;
+    ALL t[j] = (vector)((((integers)t[j] << MANTISSA) + (integers)vector_of(1)) & ~equal[j]);
     ALL e[j] = vector_fma(t[j], p[j], t[j]);
     ALL low[j] = vector_fma(t[j], p[j], t[j] - e[j]);
 }
@@ -153,26 +159,22 @@ static void all_nan(size_t n, real *y)
         y[i] = (real)NAN;
 }
 
-INLINE real multiple_of_log_2(real max) { return (max * (real)LOG2E + VECTOR_ROUNDER) - VECTOR_ROUNDER; } /* K */
-
-/* y = e^x 2^(UP - K); of the last block in `last`, 0 for padding. */
+/* y = e^(x - max) 2^UP; of the last block in `last`, 0 for padding. */
 INLINE void put_exp_shifted(size_t n, const real *x, integers flip, real max, real *y, vector *last)
 {
-    const real k_max = multiple_of_log_2(max);
-    const vector shifter = vector_of(VECTOR_ROUNDER + UP - k_max), least = vector_of(max - BELOW);
     const size_t whole = n & ~(size_t)(LANES - 1);
     for (size_t i = 0; i < whole; i += PAIR * VECTOR) {
         vector v[PAIR], e[PAIR];
-        PAIRS v[j] = vector_at_least((vector)((integers)vector_at(x + i + j * VECTOR) ^ flip), least);
-        exp_shifted(PAIR, v, shifter, e);
+        PAIRS v[j] = (vector)((integers)vector_at(x + i + j * VECTOR) ^ flip);
+        exp_shifted(PAIR, v, max, e);
         PAIRS put(y + i + j * VECTOR, e[j]);
     }
     VECTORS last[k] = vector_of(0);
     LAST_VECTORS(whole, n)
     {
         const size_t i = whole + (size_t)k * VECTOR;
-        const vector v = vector_at_least((vector)((integers)vector_first(x + i, n - i, 0) ^ flip), least);
-        exp_shifted(1, &v, shifter, last + k);
+        const vector v = (vector)((integers)vector_first(x + i, n - i, 0) ^ flip);
+        exp_shifted(1, &v, max, last + k);
         last[k] = kept(first_lanes(n - i), last[k]);
     }
 }
@@ -365,10 +367,6 @@ INLINE num log1p_far(num t)
  * their digits. */
 INLINE num others_in_vectors(size_t n, const real *x, real max, double *maxima)
 {
-    const real k_max = multiple_of_log_2(max);
-    const vector shifter = vector_of(VECTOR_ROUNDER + UP - k_max), least = vector_of(max - BELOW);
-    const num of_max = /* e^-max 2^K */
-        exp_(sum(fma_(k_max, LN2_HI, -max), k_max * LN2_LO)).value; /* of two exact, but for the last bits of what is small */
     integers count[PAIR];
     vector lows[LANES / VECTOR];
     PAIRS count[j] = (integers){0};
@@ -389,9 +387,7 @@ INLINE num others_in_vectors(size_t n, const real *x, real max, double *maxima)
             vector v[PAIR], a[PAIR], b[PAIR];
             integers equal[PAIR];
             PAIRS v[j] = vector_at(x + start + i + j * VECTOR);
-            PAIRS equal[j] = v[j] == max;
-            PAIRS v[j] = vector_at_least(v[j], least);
-            exp_two_shifted(PAIR, v, shifter, equal, a, b);
+            exp_two_shifted(PAIR, v, max, a, b, equal);
             PAIRS put(e + i + j * VECTOR, a[j]);
             PAIRS put(low + i + j * VECTOR, b[j]);
             PAIRS count[j] -= equal[j];
@@ -405,10 +401,10 @@ INLINE num others_in_vectors(size_t n, const real *x, real max, double *maxima)
         LAST_VECTORS(whole, m)
         {
             const size_t i = whole + (size_t)k * VECTOR;
-            vector v = vector_first(x + start + i, m - i, (real)-INFINITY), a, b;
-            const integers equal = v == max;
-            v = vector_at_least(v, least);
-            exp_two_shifted(1, &v, shifter, &equal, &a, &b);
+            const vector v = vector_first(x + start + i, m - i, (real)-INFINITY);
+            vector a, b;
+            integers equal;
+            exp_two_shifted(1, &v, max, &a, &b, &equal);
             ADD(a);
             lows[k] += b;
             count[0] -= equal;
@@ -421,9 +417,9 @@ INLINE num others_in_vectors(size_t n, const real *x, real max, double *maxima)
         all_equal += count[0][j];
     *maxima = (double)all_equal;
 #if CACT_REAL == 32
-    return (wide_total(s) + folded(lows)) * 0x1p-64 * of_max;
+    return (wide_total(s) + folded(lows)) * 0x1p-64;
 #else
-    return mul(scale(fine_plus(split_total(&s, origin), folded(lows)), 0x1p-512), of_max);
+    return scale(fine_plus(split_total(&s, origin), folded(lows)), 0x1p-512);
 #endif
 }
 
