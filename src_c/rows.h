@@ -6,10 +6,11 @@
  * Sums run in 16 lanes (element i in lane i mod 16), folded by halves at the end, on every
  * instruction set: the same bits everywhere.  Float rows are summed in double, double rows
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
- * is padded with what changes nothing, so that every loop is over whole blocks.
+ * is padded with what changes nothing.
  *
- * Here softmax and softmin; rows_log.h has log_softmax, simplex.h sparsemax and entmax15, rows_float.h what float rows
- * do in float lanes, exact.h the sums where terms cancel. */
+ * Usual rows are computed as rows_vector.h has it.  Here is what that leaves over of softmax and softmin, as where
+ * some dy all but cancels; rows_log.h has log_softmax, simplex.h sparsemax and entmax15, exact.h the sums where terms
+ * cancel. */
 
 #include "exact.h"
 
@@ -259,9 +260,6 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
     real last[LANES];
     take_last(x, n, (real)(-INFINITY * sign), last);
     const double max = maximum(n, x, last, sign < 0);
-#if CACT_REAL == 32
-
-#endif
     shifted_exp(n, x, sign, max, y);
     if (n % LANES)
         shifted_exp(LANES, last, sign, max, last);

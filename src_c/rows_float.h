@@ -1,7 +1,4 @@
-/* rows_float.h - float rows in float lanes, where that is exact enough; rows.h has what is left over.
- *
- * Which of the two computes a row or a part of it depends on the numbers alone, never on where they lie: in
- * place or not, the bits are the same. */
+/* rows_float.h - what of rows_vector.h is of float rows alone: sums in doubles, and backward of log_softmax. */
 
 
 /* The k-th half of a vector as doubles; gcc takes them element by element. */
@@ -45,8 +42,8 @@ INLINE two_reals two_reals_of(fine a)
 }
 
 /* ------------------------------------------------------------------ backward
- * Sums of a (times b) in one double a lane, in parts: of less than PART/16 + LONGEST/PART = 512 additions each, so off
- * by less than 2^-44 of their `size`, the sum of all |a b|.  Longer rows have size infinity: not exact enough. */
+ * Sums in one double a lane, in parts: of less than PART/16 + LONGEST/PART = 2080 additions each, so off by less than
+ * 2^-41 of their `size`, the sum of all their terms' sizes.  Longer rows have size infinity: not exact enough. */
 #define LONGEST 0x1p20
 #define PART 512
 
@@ -55,39 +52,7 @@ typedef struct {
     float size;
 } quick_sum;
 
-INLINE void quick_block(wide *s, vector *size, const float *a, const float *b)
-{
-    VECTORS
-    {
-        const vector x = vector_at(a + k * VECTOR), y = b ? vector_at(b + k * VECTOR) : x, p = b ? x * y : x;
-        size[k] += vector_size(p);
-        for (int h = 0; h < 2; h++)
-            s[2 * k + h] = b ? wide_fma(half_of(x, h), half_of(y, h), s[2 * k + h]) : s[2 * k + h] + half_of(x, h);
-    }
-}
-
-INLINE quick_sum quick_sum_of(size_t n, const float *a, const float *b, const float *last_a, const float *last_b)
-{
-    lanes s = {0};
-    vector size[LANES / VECTOR] = {0};
-    for (size_t start = 0; start < n; start += PART) {
-        wide part[LANES / WIDE] = {0};
-        const size_t end = n - start < PART ? n : start + PART;
-        for (size_t i = start; i + LANES <= end; i += LANES)
-            quick_block(part, size, a + i, b ? b + i : 0);
-        if (end == n && n % LANES)
-            quick_block(part, size, last_a, last_b);
-        EACH s.hi[k] += part[k];
-    }
-    float t[LANES];
-    memcpy(t, size, sizeof t);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++)
-            t[j] += t[j + half];
-    return (quick_sum){lanes_total(&s), n <= LONGEST ? t[0] : INFINITY};
-}
-
-/* softmax: dx = y (dy - d) from quick sums, off by 2^-26 where all |dy - d| are at least this. */
+/* A dy nearer than this to a mean of quick sums is left to others. */
 #define NEAR_QUICK(d) ((d).size * 0x1p-18f)
 
 /* ------------------------------------------------------------------ backward of log_softmax */
@@ -96,10 +61,10 @@ INLINE quick_sum quick_sum_of(size_t n, const float *a, const float *b, const fl
 
 /* dx = dy - e^y sum of two vectors, off by 2^-32 of the share; whether it is exact enough: |dx| not below 2^-6 |dy|,
  * y below 30.  e^y 2^64 = power (1 + r + rest + r^2 Q(r)): n = 4 y/log 2 rounded, r = y - n log(2)/4 exact, power =
- * T_j 2^(k + 64) where n = 4 k + j and 2^(j/4) = T_j (1 + L_j). */
+ * T_j 2^(k + 64) where n = 4 k + j and 2^(j/4) = T_j (1 + L_j): tools/exp_rows.py. */
 INLINE integers minus_share_pair(const float *dy, two_reals sum, const float *y, float *dx)
 {
-    static const float powers[4] = {0x1p64f, 0x1.f06fep63f, 0x1.ea09e6p63f, 0x1.ee89fap63f}; /* bits of T_j less j 2^21 */
+    static const float powers[4] = {0x1p64f, 0x1.f06fep63f, 0x1.ea09e6p63f, 0x1.ee89fap63f}; /* T_j less j 2^21 */
     static const float below[4] = {0, 0x1.125002p-25f, 0x1.26055cp-26f, -0x1.f9c304p-27f};   /* L_j */
     const real hi = sum.hi * 0x1p-64f, lo = sum.lo * 0x1p-64f;
     vector v[PAIR], t[PAIR], r[PAIR], rest[PAIR], power[PAIR], q[PAIR], e[PAIR], low[PAIR], a[PAIR], share[PAIR];

@@ -1,4 +1,4 @@
-/* rows_log.h - log_softmax; float rows in float lanes where that is exact enough, as in rows_float.h. */
+/* rows_log.h - log_softmax, where it is not as in rows_vector.h; its backward. */
 
 #define SCALED (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
 
@@ -65,7 +65,7 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
 }
 
 /* dx = dy - e^y sum(dy).  Measured in float64: 1.5 ULP (of which 0.5 where the terms are not some times dx).  Where
- * |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare, but what
+ * |dx| < CLOSE |dy|, e^y is needed closer than minus_share() has it (2^-44, 2^-56), and computed again: rare, but what
  * is left of the class that a net is sure of.  Beside y = 0 from e^y - 1, so that nothing is lost of a dy that is its
  * sum; where else less than 2^-44 of the terms is left, as of dy = -softmax(x), in three words. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
@@ -161,7 +161,8 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
 }
 
 /* The same in vectors, to 1 ULP, and for blocks of which that is not exact enough, as above. */
-static __attribute__((noinline)) void minus_share_in_vectors(size_t n, const real *dy, summed *row, const real *y, real *dx)
+static __attribute__((noinline)) void minus_share_in_vectors(size_t n, const real *dy, summed *row, const real *y,
+                                                             real *dx)
 {
     const two_reals s = row->share;
     for (size_t i = 0; i < n; i += LANES) {

@@ -66,7 +66,7 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, real max, vector *
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.5558acp-5f));
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.555492p-3f));
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.fffffcp-2f));
-#else /* tools/exp_vector.py, 2^-57.8 */
+#else /* tools/exp_rows.py, 2^-57.8 */
     vector odd[PAIR];
     ALL q[j] = vector_fma(r[j], vector_of(-LN2_HI), d[j]); /* exact */
     ALL r[j] = q[j] + vector_fma(r[j], vector_of(-LN2_LO), low[j]);
@@ -133,14 +133,14 @@ INLINE void add_split_product(split_sums *s, int k, vector a, vector b)
     s->sum[k] = t;
 }
 
-/* Not more than an ULP apart from the sum where it is not 0; of sums the folding is exact. */
+/* In the folding of the sums nothing is rounded, either. */
 INLINE fine split_total(split_sums *s, real origin)
 {
     VECTORS s->sum[k] -= origin;
     return fine_sum((double)folded(s->sum), (double)folded(s->rest));
 }
 
-INLINE real origin_above(real size) /* size normal; 2^k is 4 to 8 of them */
+INLINE real origin_above(real size) /* 1.5 2^k; size normal, 2^k more than 4 of them */
 {
 #if CACT_REAL == 32
     int32_t u;
@@ -240,8 +240,7 @@ typedef struct {
 } vector_dot;
 
 #if CACT_REAL == 32
-/* The products in doubles, what their rounding lost in floats: off by less than 2^-43 of the size. */
-
+/* The products in doubles, what their rounding lost in floats: off by less than 2^-41 of the size. */
 INLINE void dot_block(wide *sum, vector *lost, vector *size, int k, vector a, vector b)
 {
     const vector p = a * b;
@@ -446,7 +445,7 @@ INLINE int log_softmax_in_vectors(size_t n, const real *x, real *y)
     return 1;
 }
 
-/* The sum of a row, off by 2^-44 of its size or in two words, and the size, the sum of all |a|, about */
+/* The sum of a row, off by 2^-48 of its size or in two words, and the size, the sum of all |a|, about */
 INLINE fine sum_in_vectors(size_t n, const real *a, double *size)
 {
     fine total = {0, 0};

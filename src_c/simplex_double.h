@@ -1,5 +1,5 @@
-/* simplex_double.h - backward of entmax15 for double rows in vectors, as simplex_float.h has it for float rows, to 1.5 ULP:
- * dx = s (dy - mean), s = sqrt(y) in two words.  A row with what is not finite, or a dy near to the mean, is left to
+/* simplex_double.h - backward of entmax15 for double rows in vectors, to 1.5 ULP, as simplex_float.h has it for float
+ * rows: dx = s (dy - mean), s = sqrt(y) in two words.  A row with what is not finite, or a dy near to the mean, is left to
  * simplex.h. */
 
 #define ROOTS 512 /* kept at a time */

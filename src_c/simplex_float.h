@@ -1,6 +1,6 @@
 /* simplex_float.h - backward of sparsemax and entmax15 for float rows, in float lanes as in rows_float.h.
  *
- * The mean of dy is of quick sums, off by less than 2^-43 of its size; enough where no dy of the support is too near
+ * The mean of dy is of quick sums, off by less than 2^-41 of its size; enough where no dy of the support is too near
  * to it, to 1 ULP (sparsemax) and 2 (entmax15, three roundings).  A row with what is not finite has a size that is
  * not, and is left to simplex.h. */
 
