@@ -6,14 +6,15 @@
  * Sums run in 16 lanes (element i in lane i mod 16), folded by halves at the end, on every
  * instruction set: the same bits everywhere.  Float rows are summed in double, double rows
  * in hi + lo, so that the error of a result does not grow with the row.  The last block of a row
- * is padded with what changes nothing, so that every loop is over whole blocks.
+ * is padded with what changes nothing.
  *
- * Here softmax and softmin; rows_log.h has log_softmax, simplex.h sparsemax and entmax15, rows_float.h what float rows
- * do in float lanes, exact.h the sums where terms cancel. */
+ * Usual rows are computed as rows_vector.h has it.  Here is what that leaves over of softmax and softmin, as where
+ * some dy all but cancels; rows_log.h has log_softmax, simplex.h sparsemax and entmax15, exact.h the sums where terms
+ * cancel. */
 
 #include "exact.h"
 
-#define LANES CACT_LANES
+#include "vector_part.h"
 
 /* GNU vectors of the width the machine has: gcc 12 does not vectorise loops over the lanes, makes halves
  * of __builtin_convertvector, and spills vectors wider than a register (up to 4 times slower each). */
@@ -29,7 +30,7 @@
 #define ELEMENTS(a, swap) a[0 ^ swap], a[1 ^ swap]
 #endif
 /* ELEMENTS: all of a vector, those `swap` apart exchanged.  EACH: the vectors k of a block of lanes. */
-#define EACH for (int k = 0; k < LANES / WIDE; k++)
+#define EACH UNROLLED for (int k = 0; k < LANES / WIDE; k++)
 typedef real narrow __attribute__((vector_size(WIDE * sizeof(real))));
 typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
 
@@ -94,13 +95,11 @@ INLINE fine lanes_total_fine(const lanes *s)
     return (fine){hi[0], lo[0]};
 }
 
-INLINE num lanes_total(const lanes *s)
+/* Of one word each */
+INLINE double wide_total(const wide *s)
 {
-#if CACT_REAL == 64
-    return lanes_total_fine(s);
-#else
     wide t[LANES / WIDE];
-    EACH t[k] = s->hi[k] + s->lo[k];
+    EACH t[k] = s[k];
     for (int half = LANES / WIDE / 2; half; half /= 2)
         for (int k = 0; k < half; k++)
             t[k] += t[k + half];
@@ -111,6 +110,16 @@ INLINE num lanes_total(const lanes *s)
     t[0] += (wide){ELEMENTS(t[0], 2)};
 #endif
     return t[0][0] + t[0][1];
+}
+
+INLINE num lanes_total(const lanes *s)
+{
+#if CACT_REAL == 64
+    return lanes_total_fine(s);
+#else
+    wide t[LANES / WIDE];
+    EACH t[k] = s->hi[k] + s->lo[k];
+    return wide_total(t);
 #endif
 }
 
@@ -150,21 +159,6 @@ INLINE wide wide_size(wide a) /* |a| */
 {
     typedef int64_t bits __attribute__((vector_size(WIDE * sizeof(int64_t))));
     return (wide)((bits)a & INT64_MAX);
-}
-
-/* The last n mod 16 elements of a row, padded; and back. */
-INLINE void take_last(const real *row, size_t n, real padding, real *block)
-{
-    size_t whole = n & ~(size_t)(LANES - 1);
-    for (int j = 0; j < LANES; j++)
-        block[j] = whole + j < n ? row[whole + j] : padding;
-}
-
-INLINE void put_last(const real *block, size_t n, real *row)
-{
-    size_t whole = n & ~(size_t)(LANES - 1);
-    for (size_t i = whole; i < n; i++)
-        row[i] = block[i - whole];
 }
 
 /* The maximum: exact, so its order is free.  Compared as integers in the order of the reals,
@@ -207,22 +201,11 @@ static __attribute__((noinline)) real maximum(size_t n, const real *x, const rea
 /* The bits of a NaN are the same everywhere. */
 INLINE real one_nan(double y) { return y == y ? (real)y : (real)NAN; }
 
-#if CACT_REAL == 64
-#include "rows_double.h"
-#endif
-
 /* y = e^{sign x - max}; the difference is exact.  -inf gives 0; NaN and inf - inf give NaN. */
 static __attribute__((noinline)) void shifted_exp(size_t n, const real *x, double sign, double max, real *y)
 {
     n &= ~(size_t)(LANES - 1);
     for (size_t i = 0; i < n; i += LANES) {
-#if CACT_REAL == 64
-        vector e_block[LANES / VECTOR];
-        if (shifted_exp_block(x + i, sign, max, e_block)) {
-            memcpy(y + i, e_block, sizeof e_block);
-            continue;
-        }
-#endif
         IVDEP for (size_t j = i; j < i + LANES; j++)
         {
             const double z = x[j] * sign, d = z - max;
@@ -261,6 +244,10 @@ static __attribute__((noinline)) num total(size_t n, const real *y, const real *
 #if CACT_REAL == 32
 #include "rows_float.h"
 #endif
+#include "rows_vector.h"
+#if CACT_REAL == 64
+#include "rows_double.h"
+#endif
 
 static __attribute__((noinline)) void times_num(size_t n, num r, real *y) /* y = r y */
 {
@@ -273,12 +260,6 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
     real last[LANES];
     take_last(x, n, (real)(-INFINITY * sign), last);
     const double max = maximum(n, x, last, sign < 0);
-#if CACT_REAL == 32
-    if (MAX_IN_FLOAT(max)) {
-        softmax_float(n, x, last, sign < 0, (float)max, y);
-        return;
-    }
-#endif
     shifted_exp(n, x, sign, max, y);
     if (n % LANES)
         shifted_exp(LANES, last, sign, max, last);
@@ -296,17 +277,19 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
 static void softmax_row(size_t n, const void *dy, const void *x, void *y)
 {
     (void)dy;
-    softmax_signed(n, x, 1, y);
+    if (!softmax_in_vectors(n, x, 0, y))
+        softmax_signed(n, x, 1, y);
 }
 
 static void softmin_row(size_t n, const void *dy, const void *x, void *y)
 {
     (void)dy;
-    softmax_signed(n, x, -1, y);
+    if (!softmax_in_vectors(n, x, 1, y))
+        softmax_signed(n, x, -1, y);
 }
 
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
-INLINE void dot_block(lanes *s, wide *size, const real *a, const real *b, int closely)
+INLINE void dot_block_closely(lanes *s, wide *size, const real *a, const real *b, int closely)
 {
     (void)size, (void)closely;
     EACH
@@ -334,9 +317,9 @@ INLINE lanes dots(size_t n, const real *a, const real *b, const real *last_a, co
     lanes s = {0};
     wide sizes[LANES / WIDE] = {0};
     for (size_t i = 0; i + LANES <= n; i += LANES)
-        dot_block(&s, sizes, a + i, b + i, closely);
+        dot_block_closely(&s, sizes, a + i, b + i, closely);
     if (n % LANES)
-        dot_block(&s, sizes, last_a, last_b, closely);
+        dot_block_closely(&s, sizes, last_a, last_b, closely);
     *size = lanes_about(sizes);
     return s;
 }
@@ -420,10 +403,6 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         take_last(dy, n, 0, last_dy);
         take_last(y, n, 0, last_y);
     }
-#if CACT_REAL == 32
-    if (softmax_backward_float(n, dy, y, last_dy, last_y, (float)sign, dx))
-        return;
-#endif
     const row_mean d = dot(n, dy, y, last_dy, last_y);
     const int in_place = dx == dy || dx == y;
     if (in_place && any_near(n, dy, d)) {
@@ -439,14 +418,29 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
         times_difference_closely(n, dy, y, sign, dx);
 }
 
+/* The same where it can be in vectors. */
+INLINE void softmax_signed_backward_in_vectors(size_t n, const real *dy, const real *y, double sign, real *dx)
+{
+    const vector_dot d = dot_in_vectors(n, dy, y);
+    if (DOT_IN_REACH(d)) {
+        const real hi = (real)d.hi, lo = (real)((d.hi - hi) + d.lo), near = (real)(d.size * NEAR_IN_VECTORS);
+        const integers flip = (integers){0} + (sign < 0 ? SIGN_BIT : 0);
+        const int in_place = dx == dy || dx == y;
+        if (!(in_place && nearest(n, dy, hi) < near) &&
+            !(times_difference_in_vectors(n, dy, y, flip, hi, lo, dx) < near))
+            return;
+    }
+    softmax_signed_backward(n, dy, y, sign, dx);
+}
+
 static void softmax_row_backward(size_t n, const void *dy, const void *y, void *dx)
 {
-    softmax_signed_backward(n, dy, y, 1, dx);
+    softmax_signed_backward_in_vectors(n, dy, y, 1, dx);
 }
 
 static void softmin_row_backward(size_t n, const void *dy, const void *y, void *dx)
 {
-    softmax_signed_backward(n, dy, y, -1, dx);
+    softmax_signed_backward_in_vectors(n, dy, y, -1, dx);
 }
 
 #include "rows_log.h"

@@ -1,34 +1,53 @@
-/* rows_double.h - double rows with the exponential of vector_double.h, a block at a time, where that is exact enough;
- * rows.h has what is left over.  Which of the two computes a block depends on its numbers alone. */
+/* rows_double.h - backward of log_softmax in vectors of doubles. */
 
-#define VECTORS for (int k = 0; k < LANES / VECTOR; k++)
+typedef fine two_reals;
+INLINE two_reals two_reals_of(fine a) { return a; }
 
-/* e^{sign x - max} of a block, 0.55 ULP, the difference exact in two words; whether none is subnormal or NaN */
-INLINE int shifted_exp_block(const double *x, double sign, double max, vector *e)
+#define LEAST_SUM 0x1p-80 /* of dy: times e^-600 no product of low words is subnormal */
+#define GREATEST_SUM 0x1p400
+
+/* dx = dy - e^y sum of two vectors, off by 2^-59 of the share; whether it is exact enough: |dx| not below 2^-6 |dy|,
+ * |y| below 600.  With e^r = 1 + r + r^2/2 + r^3 C(r), of which C is that of exp_rest() in real.h, in two words. */
+INLINE integers minus_share_pair(const double *dy, two_reals sum, const double *y, double *dx)
 {
-    int right = 1;
-    VECTORS
-    {
-        const vector z = vector_at(x + k * VECTOR) * sign, d = z - max, t = d - z;
-        e[k] = exp_rounded((two){d, (z - (d - t)) + (-max - t)});
-        right &= all_below(-d, 700);
-    }
-    return right;
-}
-
-/* log_softmax: dx = dy - e^y sum of a block, to 1.5 ULP where no term is 8 times dx; whether it is. */
-INLINE int minus_share_block(const double *dy, num sum, const double *y, double *dx)
-{
-    int right = 1;
-    vector r[LANES / VECTOR];
-    VECTORS
-    {
-        const vector v = vector_at(y + k * VECTOR), a = vector_at(dy + k * VECTOR);
-        const two share = two_mul(exp_two(only(v), TO_ONE), two_of(sum.hi, sum.lo));
-        r[k] = (a - share.hi) - share.lo;
-        right &= all_below(vector_size(v), 600) &
-                 all_below(vector_size(a) * 0x1p-3 - vector_size(r[k]), 0) & all_below(vector_size(r[k]), DBL_MAX);
-    }
-    VECTORS put(dx + k * VECTOR, r[k]);
-    return right;
+    vector t[PAIR], r[PAIR], rest[PAIR], u[PAIR], s[PAIR], even[PAIR], odd[PAIR], c[PAIR], e[PAIR], a[PAIR];
+    integers enough = (integers){0} - 1;
+    PAIRS a[j] = vector_at(y + j * VECTOR);
+    PAIRS enough &= vector_size(a[j]) < 600;
+    PAIRS t[j] = vector_fma(a[j], vector_of(LOG2E), vector_of(ROUNDER));
+    PAIRS u[j] = t[j] - ROUNDER;
+    PAIRS r[j] = vector_fma(u[j], vector_of(-LN2_HI), a[j]); /* exact */
+    PAIRS rest[j] = u[j] * -LN2_LO;
+    PAIRS u[j] = r[j] + rest[j];
+    PAIRS s[j] = u[j] * u[j];
+    PAIRS even[j] = vector_fma(vector_of(0x1.af4ed0866c5f6p-26), s[j], vector_of(0x1.71de01aa5719p-19));
+    PAIRS odd[j] = vector_fma(vector_of(0x1.1f86f4326bba2p-29), s[j], vector_of(0x1.27e4cfad3d705p-22));
+    PAIRS even[j] = vector_fma(even[j], s[j], vector_of(0x1.a01a01ac1ea4dp-13));
+    PAIRS odd[j] = vector_fma(odd[j], s[j], vector_of(0x1.a01a01ab991c6p-16));
+    PAIRS even[j] = vector_fma(even[j], s[j], vector_of(0x1.111111111005p-7));
+    PAIRS odd[j] = vector_fma(odd[j], s[j], vector_of(0x1.6c16c16c156a4p-10));
+    PAIRS even[j] = vector_fma(even[j], s[j], vector_of(0x1.5555555555557p-3));
+    PAIRS odd[j] = vector_fma(odd[j], s[j], vector_of(0x1.5555555555557p-5));
+    PAIRS even[j] = vector_fma(odd[j], u[j], even[j]);
+    PAIRS u[j] *= s[j];
+    PAIRS s[j] = r[j] * r[j];
+    PAIRS odd[j] = vector_fma(r[j], r[j], -s[j]);
+    PAIRS rest[j] = vector_fma(r[j], rest[j], rest[j]);
+    PAIRS rest[j] = vector_fma(vector_of(0.5), odd[j], rest[j]);
+    PAIRS rest[j] = vector_fma(u[j], even[j], rest[j]);
+    PAIRS c[j] = vector_fma(vector_of(0.5), s[j], r[j]);
+    PAIRS rest[j] += vector_fma(vector_of(0.5), s[j], r[j] - c[j]);
+    PAIRS e[j] = 1 + c[j];
+    PAIRS rest[j] += (1 - e[j]) + c[j];
+    PAIRS t[j] = (vector)(((integers)t[j] << 52) + (integers)vector_of(1));
+    PAIRS s[j] = t[j] * sum.hi;
+    PAIRS a[j] = vector_at(dy + j * VECTOR);
+    PAIRS c[j] = e[j] * s[j];
+    PAIRS u[j] = vector_fma(e[j], s[j], -c[j]);
+    PAIRS u[j] = vector_fma(e[j], t[j] * sum.lo, u[j]);
+    PAIRS u[j] = vector_fma(rest[j], s[j], u[j]);
+    PAIRS r[j] = (a[j] - c[j]) - u[j];
+    PAIRS put(dx + j * VECTOR, r[j]);
+    PAIRS enough &= vector_fma(vector_size(a[j]), vector_of(-0x1p-6), vector_size(r[j])) >= 0;
+    return enough;
 }

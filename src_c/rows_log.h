@@ -1,16 +1,6 @@
-/* rows_log.h - log_softmax; float rows in float lanes where that is exact enough, as in rows_float.h. */
+/* rows_log.h - log_softmax, where it is not as in rows_vector.h; its backward. */
 
-/* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
-INLINE num log1p_far(num t)
-{
-    const int k = (int)(to_bits(1 + rounded(t)) >> 52) - 1023;
-    const double s = pow2(ROUNDER - k);
-    return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
-}
-
-#define UP (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
-
-#define CHUNK 256 /* elements worked on at a time, in a buffer on the stack */
+#define SCALED (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
 
 /* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
  * the others would lose their digits. */
@@ -30,19 +20,11 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
             part = copy;
         }
         for (size_t begin = 0; begin < m; begin += LANES) {
-#if CACT_REAL == 64
-            vector block[LANES / VECTOR];
-            if (shifted_exp_block(part + begin, 1, max, block)) {
-                VECTORS put(e + begin + k * VECTOR,
-                            where(vector_at(part + begin + k * VECTOR) == max, vector_of(0), block[k] * UP));
-                continue;
-            }
-#endif
             IVDEP for (size_t j = begin; j < begin + LANES; j++)
             {
                 const double d = part[j] - max;
                 const exponential t = exp_(pick(is_less(d, -FAR), exact(-FAR), sum(part[j], -max)));
-                const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * UP) : 0;
+                const double v = d < 0 && d >= -FAR ? rounded(t.value) * (t.tail * SCALED) : 0;
                 e[j] = d == d ? v : d;
             }
         }
@@ -52,7 +34,7 @@ static __attribute__((noinline)) num others(size_t n, const real *x, double max,
             lanes_add_wide(&s, e + j, 0);
     }
     *maxima = (double)equal;
-    return scale(lanes_total(&s), 1 / UP);
+    return scale(lanes_total(&s), 1 / SCALED);
 }
 
 static __attribute__((noinline)) void minus_log(size_t n, const real *x, double max, num log_sum, real *y)
@@ -62,66 +44,17 @@ static __attribute__((noinline)) void minus_log(size_t n, const real *x, double 
         y[i] = one_nan((x[i] - max) - s); /* of one sign: of three roundings none is of more than the result */
 }
 
-#if CACT_REAL == 32
-/* The same in float lanes, each term to 0.55 ULP. */
-static __attribute__((noinline)) double others_float(size_t n, const float *x, const float *last, float max,
-                                                     double *maxima)
-{
-    const vector m = vector_of(max), least = vector_of(max - FLOAT_FAR);
-    integers equal[LANES / VECTOR] = {0};
-    lanes s = {0};
-    for (size_t i = 0; i < n; i += LANES) {
-        const float *block = i + LANES <= n ? x + i : last;
-        VECTORS
-        {
-            const vector v = vector_at(block + k * VECTOR);
-            vector low;
-            const vector d = difference(vector_at_least(v, least), m, &low), p = exp_scaled(d, low);
-            const integers is_max = v == m, none = is_max | (v < least);
-            add_vector(s.hi + 2 * k, (vector)((integers)p & ~none));
-            equal[k] -= is_max;
-        }
-    }
-    int32_t each[LANES], count = 0;
-    memcpy(each, equal, sizeof each);
-    for (int j = 0; j < LANES; j++)
-        count += each[j];
-    *maxima = count;
-    return lanes_total(&s) * 0x1p-64;
-}
-
-/* To 1.25 ULP: of three roundings none is of more than the result. */
-static __attribute__((noinline)) void minus_log_float(size_t n, const float *x, float max, float log_sum, float *y)
-{
-    const int is_nan = log_sum != log_sum;
-    for (size_t i = 0; i < n; i += VECTOR) {
-        const vector v = is_nan ? vector_of(NAN) : (vector_at(x + i) - max) - log_sum;
-        memcpy(y + i, &v, sizeof v);
-    }
-}
-#endif
-
 static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
 {
     const real *x = x_;
     real *y = y_, last[LANES];
     double maxima;
     (void)dy;
+    if (log_softmax_in_vectors(n, x, y))
+        return;
     take_last(x, n, (real)-INFINITY, last);
     const double max = maximum(n, x, last, 0);
     const size_t whole = n & ~(size_t)(LANES - 1);
-#if CACT_REAL == 32
-    if (MAX_IN_FLOAT(max)) {
-        const num rest = others_float(n, x, last, (float)max, &maxima);
-        const float log_sum = (float)log1p_far(maxima - 1 + rest);
-        minus_log_float(whole, x, (float)max, log_sum, y);
-        if (n % LANES) {
-            minus_log_float(LANES, last, (float)max, log_sum, last);
-            put_last(last, n, y);
-        }
-        return;
-    }
-#endif
     const num rest = others(n, x, max, &maxima);
     const num log_sum = log1p_far(add(exact(maxima - 1), rest));
     minus_log(whole, x, max, log_sum, y);
@@ -132,7 +65,7 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
 }
 
 /* dx = dy - e^y sum(dy).  Measured in float64: 1.5 ULP (of which 0.5 where the terms are not some times dx).  Where
- * |dx| < CLOSE |dy|, e^y is needed closer than the loop has it (2^-44, 2^-56), and computed again: rare, but what
+ * |dx| < CLOSE |dy|, e^y is needed closer than minus_share() has it (2^-44, 2^-56), and computed again: rare, but what
  * is left of the class that a net is sure of.  Beside y = 0 from e^y - 1, so that nothing is lost of a dy that is its
  * sum; where else less than 2^-44 of the terms is left, as of dy = -softmax(x), in three words. */
 #define CLOSE (sizeof(real) == 4 ? 0x1p-17 : 0x1p-3)
@@ -144,6 +77,7 @@ typedef struct {
     lanes sums;
     fine sum;
     int words; /* of sums; 0 before they are taken */
+    two_reals share; /* the sum, for vectors */
 } summed;
 
 static __attribute__((noinline)) void need_words(summed *row, int words)
@@ -205,10 +139,6 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
     const num s = abs_(row->sum.hi) <= DBL_MAX ? num_of(row->sum) : exact(row->sum.hi);
     int64_t close = 0;
     for (size_t begin = 0; begin < n; begin += LANES) {
-#if CACT_REAL == 64
-        if (minus_share_block(dy + begin, s, y + begin, dx + begin))
-            continue;
-#endif
         IVDEP for (size_t i = begin; i < begin + LANES; i++)
         {
             const double v = y[i], least = sizeof(real) == 4 ? -300 : -FARTHEST;
@@ -230,64 +160,47 @@ static __attribute__((noinline)) void minus_share(size_t n, const real *dy, summ
         minus_share_closely(n, dy, row, y, dx);
 }
 
-#if CACT_REAL == 32
-/* The same in float lanes, off by 1 ULP and 2^-34 of dy, but for blocks with |dx| < 2^-8 |dy|, a NaN, or y not
- * below 30. */
-static __attribute__((noinline)) void minus_share_float(size_t n, const float *dy, double sum_dy, summed *row,
-                                                        const float *y, float *dx)
+/* The same in vectors, to 1 ULP, and for blocks of which that is not exact enough, as above. */
+static __attribute__((noinline)) void minus_share_in_vectors(size_t n, const real *dy, summed *row, const real *y,
+                                                             real *dx)
 {
-    const double s = sum_dy * 0x1p-64;
-    const vector hi = vector_of((float)s), lo = vector_of((float)(s - (float)s));
+    const two_reals s = row->share;
     for (size_t i = 0; i < n; i += LANES) {
-        int enough = 1;
-        VECTORS
-        {
-            const vector v = vector_at(y + i + k * VECTOR), a = vector_at(dy + i + k * VECTOR);
-            vector e_lo;
-            const vector e = exp_two(vector_at_least(v, vector_of(-130)), &e_lo), share = e * hi;
-            const vector low = vector_fma(e, hi, -share) + vector_fma(e_lo, hi, e * lo), r = (a - share) - low;
-            enough &= all((vector_size(r) >= vector_size(a) * 0x1p-8f) & (v < 30));
-            memcpy(dx + i + k * VECTOR, &r, sizeof r);
-        }
-        if (!enough)
+        integers enough = (integers){0} - 1;
+        for (int k = 0; k < LANES; k += PAIR * VECTOR)
+            enough &= minus_share_pair(dy + i + k, s, y + i + k, dx + i + k);
+        if (!all(enough))
             minus_share(LANES, dy + i, row, y + i, dx + i);
     }
 }
-#endif
 
 static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, void *dx_)
 {
     const real *dy = dy_, *y = y_;
     real *dx = dx_, last_dy[LANES], last_y[LANES], part[CHUNK];
+    const size_t whole = n & ~(size_t)(LANES - 1);
+    summed row;
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-    summed row;
     row.n = n, row.dy = dy, row.last = last_dy, row.words = 0;
-#if CACT_REAL == 32
-    const quick_sum quick = quick_total(n, dy, last_dy);
-    double sum = quick.sum;
-    if (abs_(sum) < quick.size * 0x1p-10) { /* else it is right to 2^-34 */
+    double size;
+    row.sum = sum_in_vectors(n, dy, &size);
+    const double about = abs_(row.sum.hi);
+    const int in_vectors = about > LEAST_SUM && about < GREATEST_SUM;
+    if (!(about > size * (sizeof(real) == 4 ? 0x1p-10 : 0x1p-40))) /* else it is right to 2^-34 or 2^-60 */
         need_words(&row, 2);
-        sum = row.sum.hi;
-    }
-    const int in_float = abs_(sum) > 0x1p-30 && abs_(sum) < 0x1p30;
-#define MINUS_SHARE(n, dy, y, dx) \
-    in_float ? minus_share_float(n, dy, sum, &row, y, dx) : minus_share(n, dy, &row, y, dx)
-#else
-#define MINUS_SHARE(n, dy, y, dx) minus_share(n, dy, &row, y, dx)
-#endif
+    row.share = two_reals_of(row.sum);
     const int in_place = dx == dy || dx == y;
     if (dx == dy) /* which is not to be read again */
         need_words(&row, 3);
-    const size_t whole = n & ~(size_t)(LANES - 1);
     for (size_t i = 0; i < whole; i += CHUNK) {
         const size_t m = whole - i < CHUNK ? whole - i : CHUNK;
-        MINUS_SHARE(m, dy + i, y + i, in_place ? part : dx + i);
+        (in_vectors ? minus_share_in_vectors : minus_share)(m, dy + i, &row, y + i, in_place ? part : dx + i);
         if (in_place)
             memcpy(dx + i, part, m * sizeof *part);
     }
     if (n % LANES) {
-        MINUS_SHARE(LANES, last_dy, last_y, part);
+        (in_vectors ? minus_share_in_vectors : minus_share)(LANES, last_dy, &row, last_y, part);
         put_last(part, n, dx);
     }
 }

@@ -194,12 +194,6 @@ INLINE void project(size_t n, const real *x, const real *last, double max, doubl
     }
 }
 
-static void all_nan(size_t n, real *y)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = (real)NAN;
-}
-
 /* ------------------------------------------------------------------ sparsemax */
 static __attribute__((noinline)) moments first_moments(size_t n, const real *x, const real *last, double max,
                                                        fine tau)
@@ -332,6 +326,8 @@ static __attribute__((noinline, cold)) void minus_mean_closely(size_t n, const r
 
 #if CACT_REAL == 32
 #include "simplex_float.h"
+#else
+#include "simplex_double.h"
 #endif
 
 static int needs_exact_mean(size_t n, const real *dy, const real *y, row_mean mean)
@@ -501,10 +497,8 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     real last_dy[LANES], last_y[LANES];
     take_last(dy, n, 0, last_dy);
     take_last(y, n, 0, last_y);
-#if CACT_REAL == 32
-    if (entmax15_backward_float(n, dy, y, last_dy, last_y, dx))
+    if (entmax15_backward_in_vectors(n, dy, y, last_dy, last_y, dx))
         return;
-#endif
     const double number = one_number(n, dy, y);
     const int known = number == number, in_place = dx == dy || dx == y;
     const row_mean mean = known ? (row_mean){{number, 0}, -1} : weighted_mean(n, dy, y);

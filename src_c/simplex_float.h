@@ -1,8 +1,8 @@
 /* simplex_float.h - backward of sparsemax and entmax15 for float rows, in float lanes as in rows_float.h.
  *
- * The mean of dy is of quick sums, off by less than 2^-43 of its size; enough where no dy of the support is too near
+ * The mean of dy is of quick sums, off by less than 2^-41 of its size; enough where no dy of the support is too near
  * to it, to 1 ULP (sparsemax) and 2 (entmax15, three roundings).  A row with what is not finite has a size that is
- * not, and is left to simplex.h, as a long one is. */
+ * not, and is left to simplex.h. */
 
 typedef struct {
     wide sums[LANES / WIDE], weights[LANES / WIDE];
@@ -29,19 +29,22 @@ INLINE void quick_mean_block(quick_sums *s, int root, const float *dy, const flo
 INLINE quick_sum quick_mean_of(size_t n, int root, const float *dy, const float *y, const float *last_dy,
                                const float *last_y)
 {
-    quick_sums s = {0};
-    lanes sums = {0}, weights = {0};
-    for (size_t i = 0; i + LANES <= n; i += LANES)
-        quick_mean_block(&s, root, dy + i, y + i);
-    if (n % LANES)
-        quick_mean_block(&s, root, last_dy, last_y);
-    EACH sums.hi[k] = s.sums[k], weights.hi[k] = s.weights[k];
-    float t[LANES], size = 0;
-    memcpy(t, s.size, sizeof t);
-    for (int j = 0; j < LANES; j++)
-        size += t[j];
-    const double all = lanes_total(&weights);
-    return (quick_sum){lanes_total(&sums) / all, n <= PART ? size / (float)all : INFINITY};
+    wide sums[LANES / WIDE], weights[LANES / WIDE];
+    EACH sums[k] = weights[k] = (wide){0};
+    quick_sums s;
+    VECTORS s.size[k] = vector_of(0);
+    for (size_t start = 0; start < n; start += PART) {
+        const size_t end = n - start < PART ? n : start + PART;
+        EACH s.sums[k] = s.weights[k] = (wide){0};
+        for (size_t i = start; i + LANES <= end; i += LANES)
+            quick_mean_block(&s, root, dy + i, y + i);
+        if (end == n && n % LANES)
+            quick_mean_block(&s, root, last_dy, last_y);
+        EACH sums[k] += s.sums[k];
+        EACH weights[k] += s.weights[k];
+    }
+    const double all_weights = wide_total(weights);
+    return (quick_sum){wide_total(sums) / all_weights, n <= LONGEST ? folded(s.size) / (float)all_weights : INFINITY};
 }
 
 /* dx = w (dy - mean); whether some dy was near */
@@ -92,7 +95,7 @@ static __attribute__((noinline)) int sparsemax_backward_float(size_t n, const fl
     return minus_mean_float(n, 0, dy, y, last_dy, last_y, dx);
 }
 
-static __attribute__((noinline)) int entmax15_backward_float(size_t n, const float *dy, const float *y,
+static __attribute__((noinline)) int entmax15_backward_in_vectors(size_t n, const float *dy, const float *y,
                                                              const float *last_dy, const float *last_y, float *dx)
 {
     return minus_mean_float(n, 1, dy, y, last_dy, last_y, dx);

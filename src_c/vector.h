@@ -1,24 +1,22 @@
 /* vector.h - float vectors as wide as the machine's, for formulas that look up their coefficients.
  *
- * A table of 16 floats is a register or two, but gcc makes gathers of plain indexing: hence look_up() and column().
+ * A table of 4 floats is a register, but gcc makes gathers of plain indexing: hence look_up() and column().
  * The same bits on every machine. */
 #ifndef CACT_VECTOR_H
 #define CACT_VECTOR_H
 
 #include "vector_real.h"
 
-INLINE vector look_up(const float table[16], integers i) /* table[i & 15] */
+INLINE vector look_up(const float table[4], integers i) /* table[i & 3] */
 {
 #if defined(__AVX512F__)
-    return (vector)_mm512_permutexvar_ps((__m512i)i, _mm512_loadu_ps(table));
+    return (vector)_mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(table)), (__m512i)i);
 #elif defined(__AVX2__)
-    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i);
-    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)i);
-    return (vector)_mm256_blendv_ps(low, high, (__m256)(i << 28));
+    return (vector)_mm256_permutevar_ps(_mm256_broadcast_ps((const __m128 *)table), (__m256i)i);
 #else
     vector r;
     for (int j = 0; j < VECTOR; j++)
-        r[j] = table[i[j] & 15];
+        r[j] = table[i[j] & 3];
     return r;
 #endif
 }
@@ -249,35 +247,7 @@ INLINE vector on_pieces_times_finely(const pieces *g, int degree, vector t, vect
     return vector_fma(x, s, vector_at_most(x, vector_of(FLT_MAX)) * low);
 }
 
-/* ------------------------------------------------------------------ exponential
- * e^(z + low) 2^up = power e^(r + rest): n = 16 z/log 2 rounded, r = z - n log(2)/16 exact, power = T_j 2^(k + up) where
- * n = 16 k + j and 2^(j/16) = T_j (1 + L_j), in `rest` L_j and `low` (tools/exp_table.sollya).  z such that the result
- * is not subnormal. */
-typedef struct {
-    vector power, r, rest;
-} power_of_e;
-
-INLINE power_of_e exp_parts(vector z, vector low, int up)
-{
-    static const float shifted[16] = {
-        0x1p64f, 0x1.fb5586p63f, 0x1.f72b84p63f, 0x1.f387a6p63f,
-        0x1.f06fep63f, 0x1.edea64p63f, 0x1.ebfdaep63f, 0x1.eab07ep63f,
-        0x1.ea09e6p63f, 0x1.ea1148p63f, 0x1.eace54p63f, 0x1.ec4918p63f,
-        0x1.ee89fap63f, 0x1.f199bep63f, 0x1.f5818ep63f, 0x1.fa4afap63f};
-    static const float below[16] = {
-        0, 0x1.8d96d4p-25f, -0x1.9c0c22p-27f, 0x1.964904p-25f,
-        0x1.125002p-25f, 0x1.370be4p-25f, -0x1.0a355p-25f, -0x1.00d8acp-27f,
-        0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f,
-        -0x1.f9c304p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f};
-    const vector shifter = vector_of(0x1.8p23f + 16 * (float)(up - 64)), t = vector_fma(z, vector_of(0x1.715476p4f), shifter), n = t - shifter;
-    const integers i = (integers)t;
-    return (power_of_e){
-        .power = (vector)((integers)look_up(shifted, i) + (i << 19)),
-        .r = vector_fma(n, vector_of(-0x1.62e43p-5f), z),
-        .rest = vector_fma(n, vector_of(0x1.05c61p-33f), low) + look_up(below, i),
-    };
-}
-
+/* ------------------------------------------------------------------ exponential */
 /* p 2^n, n a whole number between -252 and 254, 1/2 < p < 2: rounded once */
 INLINE vector times_power_of_2(vector p, vector n)
 {
@@ -301,25 +271,6 @@ INLINE vector exp_rounded(vector x)
     s = vector_fma(s, r, vector_of(0x1.fffffcp-2f));
     s = vector_fma(s, r, vector_of(1));
     return times_power_of_2(vector_fma(s, r, vector_of(1)), n);
-}
-
-/* e^(z + low) 2^64 to 0.55 ULP */
-INLINE vector exp_scaled(vector z, vector low)
-{
-    const power_of_e e = exp_parts(z, low, 64);
-    const vector q = vector_fma(e.r, vector_of(0x1.555762p-3f), vector_of(0x1.00022p-1f));
-    const vector s = vector_fma(e.r, e.rest, e.rest); /* (1 + r) rest */
-    return vector_fma(e.power, vector_fma(e.r * e.r, q, s) + e.r, e.power);
-}
-
-/* e^z 2^64 = hi + lo, |lo| < 2^-11 hi, to 2^-34 */
-INLINE vector exp_two(vector z, vector *lo)
-{
-    const power_of_e e = exp_parts(z, vector_of(0), 64);
-    const vector q = vector_fma(e.r, vector_fma(e.r, vector_of(0x1.555696p-5f), vector_of(0x1.5556ep-3f)), vector_of(0.5f));
-    const vector s = vector_fma(e.r, e.rest, e.rest), hi = vector_fma(e.power, e.r, e.power);
-    *lo = vector_fma(e.power, vector_fma(e.r * e.r, q, s), vector_fma(e.power, e.r, e.power - hi));
-    return hi;
 }
 
 #endif

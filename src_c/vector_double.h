@@ -43,6 +43,8 @@ INLINE int some(integers m) /* -1, and not all 0 */
 #endif
 }
 
+INLINE int all(integers m) { return !some(~m); }
+
 typedef struct {
     vector hi, lo;
 } two;
