@@ -1,9 +1,9 @@
 """Arrays that do not lie in one piece, and parameters of each channel: the ratio to the best peer.
 
-    python benchmarks/layouts.py [--peers numpy,torch,numba] [--functions relu,...] [--n 65536] [--dtypes float32]
+    python benchmarks/layouts.py [--peers numpy,torch,numba] [--functions relu,...] [--n 65536]
 
-As `cact bench`, whose statements and interleaved rounds these are; above 1 cact is faster.  The arrays, inputs and
-output alike unless said otherwise:
+As `cact bench`, whose statements and interleaved rounds these are; above 1 cact is faster.  The arrays,
+inputs and output alike unless said otherwise:
 
     every other   a[::2]
     columns       half of the columns of a matrix in C order
@@ -11,9 +11,10 @@ output alike unless said otherwise:
     turned        inputs in Fortran order, the output in C order
     in place      the output is x (forward, of functions that leave numbers in range)
 
-then prelu with a weight for each feature of (batch, features), and for each channel of (batch, channels, h, w):
-forward, and backward with the gradients of x and of the weights.  JAX has no arrays but whole ones: it takes part
-there.  Rows of other lengths: ``python -m cact bench --functions softmax,log_softmax --columns 10,128,1000,50000``.
+then prelu with a weight for each feature of (batch, features), and for each channel of
+(batch, channels, h, w): forward, and backward with the gradients of x and of the weights.  JAX has no
+arrays but whole ones: it takes part there.  Rows of other lengths are in `cact bench`: ``--functions
+softmax,log_softmax --columns 10,128,1000,50000``.
 """
 
 from __future__ import annotations
@@ -111,10 +112,8 @@ def prelu(plan: Plan, n: int, dtype: str) -> list[float]:
         if "jax" in peers:
             import jax
 
-            jnp = jax.numpy
-            forward = jax.jit(lambda x, w: jnp.where(x > 0, x, w * x))
-            names |= {"jax": jax, "jw": jnp.asarray(w), "forward": forward}
-            names["backward"] = jax.jit(lambda dy, x, w: jax.vjp(forward, x, w)[1](dy))
+            forward, backward = _jitted()
+            names |= {"jax": jax, "jw": jax.numpy.asarray(w), "forward": forward, "backward": backward}
         for i, operation in enumerate(("forward", "backward")):
             timers = {}
             for contender in ("cact", *peers):
@@ -128,6 +127,15 @@ def prelu(plan: Plan, n: int, dtype: str) -> list[float]:
             found.append(ratio)
             print(f"prelu {operation} {'x'.join(map(str, shape)):18}{text}", flush=True)
     return found
+
+
+def _jitted() -> tuple[Any, Any]:
+    import jax
+
+    def forward(x: Any, w: Any) -> Any:
+        return jax.numpy.where(x > 0, x, w * x)
+
+    return jax.jit(forward), jax.jit(lambda dy, x, w: jax.vjp(forward, x, w)[1](dy))
 
 
 def _timer(statement: str, names: dict[str, Any]) -> Timer:
@@ -153,9 +161,8 @@ def main() -> None:
     for dtype in options.dtypes.split(","):
         ratios += layouts(plan, options.functions.split(","), options.n, dtype)
         ratios += prelu(plan, options.n, dtype)
-    print(
-        f"\ngeometric mean {geometric_mean(ratios):.2f}, {sum(r < 1 for r in ratios)} of {len(ratios)} below 1"
-    )
+    below = sum(r < 1 for r in ratios)
+    print(f"\ngeometric mean {geometric_mean(ratios):.2f}, {below} of {len(ratios)} below 1")
 
 
 if __name__ == "__main__":
