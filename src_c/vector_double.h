@@ -138,17 +138,39 @@ INLINE times_one_plus exp_parts(two z, const int relative)
 
 INLINE two only(vector z) { return (two){z, NOTHING_ADDED}; }
 
-/* The same without the table, |r| <= log(2)/2: p = r + q, |p| < 0.42, |q| < 0.07, to 2^-57 or, with one term more, to 2^-60.5 of itself
- * but for the roundings. */
+/* The same without the table, where 1 ULP is enough: |r| <= log(2)/2, e^z = power (1 + r + q), |q| < 0.07, to 2^-57 or,
+ * with one term more, to 2^-60.5 of r + q, but for the roundings (tools/remez.py). */
 typedef struct {
-    vector power, r, q;
+    vector power, r, rest, q; /* rest is in q */
 } exp_terms;
+
+INLINE exp_terms exp_reduced(two z) /* without q */
+{
+    const vector t = vector_fma(z.hi, vector_of(LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
+    return (exp_terms){
+        .power = (vector)(((integers)t << 52) + (integers)vector_of(1)),
+        .r = vector_fma(n, vector_of(-LN2_HI), z.hi),
+        .rest = vector_fma(n, vector_of(-LN2_LO), z.lo),
+    };
+}
+
+INLINE two exp_series(vector s) /* of e^u = 1 + u + u^2/2 + u^3 (hi + u lo), s = u^2 */
+{
+    vector even = vector_fma(vector_of(0x1.1f9560469ddf5p-29), s, vector_of(0x1.27e4c5a3dc69dp-22));
+    vector odd = vector_fma(vector_of(0x1.af5eb27df2eb5p-26), s, vector_of(0x1.71ddf85a2f69cp-19));
+    even = vector_fma(even, s, vector_of(0x1.a01a01b0b4e89p-16));
+    odd = vector_fma(odd, s, vector_of(0x1.a01a01afe2d1dp-13));
+    even = vector_fma(even, s, vector_of(0x1.6c16c16c1445bp-10));
+    odd = vector_fma(odd, s, vector_of(0x1.111111110f6b4p-7));
+    even = vector_fma(even, s, vector_of(0x1.555555555555ap-5));
+    odd = vector_fma(odd, s, vector_of(0x1.5555555555559p-3));
+    return (two){odd, even};
+}
 
 INLINE exp_terms exp_terms_of(two z, const int relative)
 {
-    const vector t = vector_fma(z.hi, vector_of(LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
-    const vector r = vector_fma(n, vector_of(-LN2_HI), z.hi), rest = vector_fma(n, vector_of(-LN2_LO), z.lo);
-    const vector u = r + rest, s = u * u; /* tools/exp_vector.py */
+    exp_terms e = exp_reduced(z);
+    const vector u = e.r + e.rest, s = u * u;
     vector even, odd;
     if (relative == TO_ONE) {
         even = vector_fma(vector_of(0x1.28a2a206b63b5p-22), s, vector_of(0x1.a019a68ef7e31p-16));
@@ -160,18 +182,12 @@ INLINE exp_terms exp_terms_of(two z, const int relative)
         even = vector_fma(even, s, vector_of(0x1.0000000000005p-1));
         odd = vector_fma(odd, s, vector_of(0x1.555555555555cp-3));
     } else {
-        even = vector_fma(vector_of(0x1.1f9560469ddf5p-29), s, vector_of(0x1.27e4c5a3dc69dp-22));
-        odd = vector_fma(vector_of(0x1.af5eb27df2eb5p-26), s, vector_of(0x1.71ddf85a2f69cp-19));
-        even = vector_fma(even, s, vector_of(0x1.a01a01b0b4e89p-16));
-        odd = vector_fma(odd, s, vector_of(0x1.a01a01afe2d1dp-13));
-        even = vector_fma(even, s, vector_of(0x1.6c16c16c1445bp-10));
-        odd = vector_fma(odd, s, vector_of(0x1.111111110f6b4p-7));
-        even = vector_fma(even, s, vector_of(0x1.555555555555ap-5));
-        odd = vector_fma(odd, s, vector_of(0x1.5555555555559p-3));
-        even = vector_fma(even, s, vector_of(0.5));
+        const two c = exp_series(s);
+        even = vector_fma(c.lo, s, vector_of(0.5));
+        odd = c.hi;
     }
-    const vector q = vector_fma(s, vector_fma(odd, u, even), rest);
-    return (exp_terms){(vector)(((integers)t << 52) + (integers)vector_of(1)), r, q};
+    e.q = vector_fma(s, vector_fma(odd, u, even), e.rest);
+    return e;
 }
 
 INLINE vector exp_rounded(two z) /* 0.85 ULP */
@@ -210,23 +226,14 @@ INLINE two one_minus_exp(exp_terms e)
 /* The same to 2^-59 of itself: r^2/2, too, in two words */
 INLINE two one_minus_exp_finely(two z)
 {
-    const vector t = vector_fma(z.hi, vector_of(LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
-    const vector r = vector_fma(n, vector_of(-LN2_HI), z.hi), rest = vector_fma(n, vector_of(-LN2_LO), z.lo);
-    const vector u = r + rest, s = u * u, half = 0.5 * r * r;
-    vector even = vector_fma(vector_of(0x1.1f9560469ddf5p-29), s, vector_of(0x1.27e4c5a3dc69dp-22));
-    vector odd = vector_fma(vector_of(0x1.af5eb27df2eb5p-26), s, vector_of(0x1.71ddf85a2f69cp-19));
-    even = vector_fma(even, s, vector_of(0x1.a01a01b0b4e89p-16));
-    odd = vector_fma(odd, s, vector_of(0x1.a01a01afe2d1dp-13));
-    even = vector_fma(even, s, vector_of(0x1.6c16c16c1445bp-10));
-    odd = vector_fma(odd, s, vector_of(0x1.111111110f6b4p-7));
-    even = vector_fma(even, s, vector_of(0x1.555555555555ap-5));
-    odd = vector_fma(odd, s, vector_of(0x1.5555555555559p-3));
-    const vector low = vector_fma(r, rest, rest) + vector_fma(0.5 * r, r, -half);
-    const vector cube = vector_fma(s * u, vector_fma(even, u, odd), low);
-    const vector power = (vector)(((integers)t << 52) + (integers)vector_of(1));
-    const vector a = 1 - power, b = vector_fnma(power, r, a), c = vector_fnma(power, half, b);
-    const vector b_low = vector_fnma(power, r, a - b), c_low = vector_fnma(power, half, b - c);
-    return (two){c, vector_fnma(power, cube, b_low + c_low)};
+    const exp_terms e = exp_reduced(z);
+    const vector u = e.r + e.rest, s = u * u, half = 0.5 * e.r * e.r;
+    const two series = exp_series(s);
+    const vector low = vector_fma(e.r, e.rest, e.rest) + vector_fma(0.5 * e.r, e.r, -half);
+    const vector cube = vector_fma(s * u, vector_fma(series.lo, u, series.hi), low);
+    const vector a = 1 - e.power, b = vector_fnma(e.power, e.r, a), c = vector_fnma(e.power, half, b);
+    const vector b_low = vector_fnma(e.power, e.r, a - b), c_low = vector_fnma(e.power, half, b - c);
+    return (two){c, vector_fnma(e.power, cube, b_low + c_low)};
 }
 
 /* 1 + e^z, z >= 0: to 2^-55 of e^z, or finely to 2^-57 */

@@ -38,11 +38,12 @@ FLOATS(gelu, 6.4f, 6.4f)
     };
 }
 #else
-/* M(t), 0 <= t <= 8, to 2^-56: y G(y - 1/8), y = 1/(t + 5) (tools/mills.py: 2^-60), the lowest steps in two words.
+/* M(t), 0 <= t <= 8, to 2^-56: y G(y - 1/8), y = 1/(t + 5) (tools/remez.py: 2^-60.4), the lowest steps in two words.
  * M' = t M - 1/sqrt(2 pi) has what y lost. */
 INLINE two mills_two(vector t)
 {
-    const vector d = t + 5, d_low = t - (d - 5), y = 1 / d, lost = vector_fma(y, d_low, vector_fma(y, d, vector_of(-1)));
+    const vector d = t + 5, d_low = t - (d - 5), y = 1 / d;
+    const vector lost = vector_fma(y, d_low, vector_fma(y, d, vector_of(-1)));
     const vector v = y - 0.125, w = v * v;
     vector odd = vector_fma(vector_of(0x1.1f3a6598bdfdbp+35), w, vector_of(-0x1.5249459ff561cp+30));
     vector even = vector_fma(vector_of(-0x1.84c2de7a53bffp+33), w, vector_of(0x1.0507a5d69a532p+30));
@@ -59,7 +60,8 @@ INLINE two mills_two(vector t)
     odd = vector_fma(odd, w, vector_of(0x1.54547282e70e1p+11));
     even = vector_fma(even, w, vector_of(0x1.084d79af9b077p+9));
     const vector h = vector_fma(odd, v, even);
-    const vector c2 = vector_of(0x1.41c3b1b496a4dp+6), c1 = vector_of(0x1.3ac1941d37b93p+3), c0 = vector_of(0x1.f1b89c231e9b8p-1);
+    const vector c2 = vector_of(0x1.41c3b1b496a4dp+6), c1 = vector_of(0x1.3ac1941d37b93p+3);
+    const vector c0 = vector_of(0x1.f1b89c231e9b8p-1);
     const vector g2 = vector_fma(h, v, c2), g2_low = vector_fma(h, v, c2 - g2) - 0x1.3361169f34cddp-49;
     const vector g1 = vector_fma(g2, v, c1);
     const vector g1_low = vector_fma(g2, v, c1 - g1) + vector_fma(g2_low, v, vector_of(-0x1.e757c8ec6b6ddp-51));
@@ -75,7 +77,8 @@ DOUBLES(gelu, 8, 8)
     const two e = exp_of_terms(exp_terms_of((two){z, vector_fma(-0.5 * t, t, -z)}, TO_ONE));
     const two m = mills_two(vector_at_most(t, vector_of(8)));
     const two v = two_times(m, t);
-    const vector f = vector_fma(e.hi, v.hi, vector_fma(e.hi, v.lo, e.lo * v.hi));
+    const vector v_low = kept(IS_LESS(vector_of(0x1p-1000), t), v.lo); /* below, it is no longer the rest */
+    const vector f = vector_fma(e.hi, v.hi, vector_fma(e.hi, v_low, e.lo * v.hi));
     const two slope = two_add(m, two_times(two_of(ROOT2PI_INV), -t));
     const vector l = vector_fma(e.hi, slope.hi, vector_fma(e.hi, slope.lo, e.lo * slope.hi));
     return (doubles){

@@ -99,7 +99,7 @@ FLOATS(snake, 60, 60) /* a = 1 */
     };
 }
 #else
-/* sin(z)^2 = u + this, u = z.hi^2, |z| <= pi/4: -u^2/3 + u^2 P(u) (tools/sin.sollya: 2^-65) */
+/* sin(z)^2 = u + this, u = z.hi^2, |z| <= pi/4: -u^2/3 + u^2 P(u) (tools/remez.py: 2^-65) */
 INLINE vector rest_of_sin_squared(two z, vector u)
 {
     const vector v = u * u, v_low = vector_fma(u, u, -v), third = vector_of(-0x1.5555555555555p-2);
@@ -115,7 +115,7 @@ INLINE vector rest_of_sin_squared(two z, vector u)
 }
 
 /* q (2 x c - q), q = sin(x), c = cos(x), or sin(z), cos(z), x = z + n pi/2, exchanged where n is odd: to 2^-56 of the
- * terms */
+ * terms (tools/remez.py) */
 INLINE vector snake_by_a(vector x, two z, vector u, integers odd)
 {
     const vector v = u * u, half = 0.5 * u, top = 1 - half;

@@ -55,7 +55,7 @@ FLOATS(tanhshrink, 9.4f, 9.4f)
     };
 }
 #else
-/* Below 0.6 x^3/3 + x^5 R(x^2), x^3 = a + a_low (tools/tanhshrink.sollya: 2^-57.3 of f) */
+/* Below 0.6 x^3/3 + x^5 R(x^2), x^3 = a + a_low (tools/remez.py: 2^-57.3 of f) */
 DOUBLES(tanhshrink, INFINITY, INFINITY)
 {
     const vector t = vector_size(x), u = t * t, v = u * u, a = t * u;
