@@ -2,6 +2,9 @@
  *     cc -DCACT_ISA=v4 -DCACT_REAL=32 -march=x86-64-v4 ...
  * exports one table, cact_v4_32.  Loops see whole blocks of CACT_LANES elements, so the
  * compiler needs no scalar tail; cact_run (dispatch.c) pads the last block. */
+#if CACT_REAL == 64 && !defined(__clang__)
+#pragma GCC optimize("schedule-insns", "sched-pressure") /* see ABREAST */
+#endif
 #include "cact.h"
 #include "real.h"
 #include "fine.h"
@@ -131,6 +134,9 @@ static inline void multiply(size_t n, const real *a, real *b)
  * of the two it is depends on x and the parameters alone.  With the reach EVERYWHERE the lanes serve all, NaN too. */
 typedef struct {
     vector f, df, f_at, df_at, dp[3]; /* dp, if any, wherever df is */
+#if CACT_REAL == 64
+    root_of_slope root;
+#endif
 } floats, doubles;
 #define EVERYWHERE FLT_MAX
 #define REACHES(name, f, df) static const real name##_f_reach = (real)(f), name##_df_reach = (real)(df);
@@ -180,8 +186,32 @@ typedef struct {
 #define FIND(name, parts, at, i)
 #endif
 
+/* Two vectors of doubles at once, before any branch on what they are: their steps, each of which waits for the one
+ * before, are interleaved (by gcc with -fschedule-insns). */
+#define TAKE(name, at, j)                                                                              \
+    const vector x##j = vector_at(at + first + j * VECTOR);                                            \
+    const floats d##j = IN_VECTORS(name)(x##j, PLACES(0, 7, first + j * VECTOR));
+#define GIVE(name, params, j, ...)                                                                     \
+    {                                                                                                  \
+        const size_t i = first + j * VECTOR;                                                           \
+        const vector x = x##j;                                                                         \
+        floats d = d##j;                                                                               \
+        (void)i, (void)x;                                                                              \
+        USUAL##params(name)                                                                            \
+        __VA_ARGS__                                                                                    \
+    }
+#if CACT_REAL == 64
+#define ABREAST 2
+#define TAKE_ALL(name, at) TAKE(name, at, 0) TAKE(name, at, 1)
+#define GIVE_ALL(name, params, ...) GIVE(name, params, 0, __VA_ARGS__) GIVE(name, params, 1, __VA_ARGS__)
+#else
+#define ABREAST 1
+#define TAKE_ALL(name, at) TAKE(name, at, 0)
+#define GIVE_ALL(name, params, ...) GIVE(name, params, 0, __VA_ARGS__)
+#endif
+
 /* One operation as a loop over vectors, x from `at`, its statements over those parts of d, which they ASK for. */
-#define FLOAT_LOOP(name, operation, params, at, parts, ...)                                                 \
+#define FLOAT_LOOP(name, operation, params, at, parts, ...)                                            \
     INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
                                            const int each, void *const *out)                           \
     {                                                                                                  \
@@ -190,14 +220,12 @@ typedef struct {
         (void)a, (void)b, (void)c, (void)o1;                                                           \
         ROWS                                                                                           \
         FIND(name, parts, at, 0)                                                                       \
-        for (size_t i = 0; i < n; i += VECTOR) {                                                       \
-            if (i + VECTOR < n) {                                                                      \
-                FIND(name, parts, at, i + VECTOR)                                                      \
+        for (size_t first = 0; first < n; first += ABREAST * VECTOR) {                                 \
+            if (first + VECTOR < n) {                                                                  \
+                FIND(name, parts, at, first + VECTOR)                                                  \
             }                                                                                          \
-            const vector x = vector_at(at + i);                                                        \
-            floats d = IN_VECTORS(name)(x, PLACES(0, 7, i));                                           \
-            USUAL##params(name)                                                                        \
-            __VA_ARGS__                                                                                \
+            TAKE_ALL(name, at)                                                                         \
+            GIVE_ALL(name, params, __VA_ARGS__)                                                        \
         }                                                                                              \
     }                                                                                                  \
     static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
@@ -224,21 +252,27 @@ typedef struct {
             d.f_at[j] = d.df_at[j] = NAN;
 #define USUAL2 USUAL1
 #define USUAL3 USUAL1
+#if CACT_REAL == 64
+#define BESIDE_ROOT d.df = beside(d.root, d.df);
+#else
+#define BESIDE_ROOT
+#endif
+#define ASK_SLOPE(name) BESIDE_ROOT ASK(name, df)
 #define RARELY(condition) __builtin_expect(condition, 0)
 #define ASK(name, part)                                                                                \
     if ((each || name##_##part##_reach != EVERYWHERE) &&                                               \
-        RARELY(!all_below(d.part##_at, name##_##part##_reach)))                                                \
+        RARELY(!all_below(d.part##_at, name##_##part##_reach)))                                        \
         d.part = name##_mended_##part(x, d, p, each, i);
 #define FLOAT_LOOPS(name, params)                                                                      \
     MENDED(name, params, f)                                                                            \
     MENDED(name, params, df)                                                                           \
-    FLOAT_LOOP(name, forward, params, a, 1, ASK(name, f) put(o + i, d.f);)                                \
-    FLOAT_LOOP(name, grad, params, a, 2, ASK(name, df) put(o + i, d.df);)                                 \
-    FLOAT_LOOP(name, backward, params, b, 2, ASK(name, df) put(o + i, vector_at(a + i) * d.df);)          \
-    FLOAT_LOOP(name, value_and_grad, params, a, 3, ASK(name, f) ASK(name, df)                             \
+    FLOAT_LOOP(name, forward, params, a, 1, ASK(name, f) put(o + i, d.f);)                             \
+    FLOAT_LOOP(name, grad, params, a, 2, ASK_SLOPE(name) put(o + i, d.df);)                            \
+    FLOAT_LOOP(name, backward, params, b, 2, ASK_SLOPE(name) put(o + i, vector_at(a + i) * d.df);)     \
+    FLOAT_LOOP(name, value_and_grad, params, a, 3, ASK(name, f) ASK_SLOPE(name)                        \
             put(o + i, d.f); put(o1 + i, d.df);)                                                       \
-    FLOAT_LOOP(name, gate, params, b, 1, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)                \
-    FLOAT_LOOP(name, gate_backward, params, c, 3, ASK(name, f) ASK(name, df)                              \
+    FLOAT_LOOP(name, gate, params, b, 1, ASK(name, f) put(o + i, vector_at(a + i) * d.f);)             \
+    FLOAT_LOOP(name, gate_backward, params, c, 3, ASK(name, f) ASK_SLOPE(name)                         \
             const vector dy = vector_at(a + i), value = vector_at(b + i);                              \
             put(o1 + i, dy * (value * d.df)); put(o + i, dy * d.f);)
 #define ROW_VECTORS(name, cost) FLOAT_LOOPS(name, 0)
@@ -267,7 +301,7 @@ typedef struct {
     LEARN(name, params, _body)                                                                         \
     FLOAT_LOOPS(name, params)                                                                          \
     static __attribute__((noinline)) void name##_mended_dp(                                            \
-        const vector x, const vector at, const vector *dp, const double *const *p, int each, size_t i,  \
+        const vector x, const vector at, const vector *dp, const double *const *p, int each, size_t i, \
         void *const *out)                                                                              \
     {                                                                                                  \
         real r[params][VECTOR];                                                                        \
@@ -281,18 +315,18 @@ typedef struct {
         for (int k = 0; k < params; k++)                                                               \
             put((real *)out[k] + i, where(at < name##_df_reach, dp[k], vector_at(r[k])));              \
     }                                                                                                  \
-    FLOAT_LOOP(name, param_grad, params, a, 6, (void)o; (void)o1;                                         \
+    FLOAT_LOOP(name, param_grad, params, a, 6, (void)o; (void)o1;                                      \
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[k] + i, d.dp[k]);                                                   \
                else name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out);)                      \
-    FLOAT_LOOP(name, learn, params, b, 6, const vector dy = vector_at(a + i); (void)o1;                   \
+    FLOAT_LOOP(name, learn, params, b, 6, const vector dy = vector_at(a + i); (void)o1;                \
                if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
                    put((real *)out[1 + k] + i, dy * d.dp[k]);                                          \
                else {                                                                                  \
                    name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out + 1);                    \
                    for (int k = 1; k <= params; k++)                                                   \
                        put((real *)out[k] + i, dy * vector_at((real *)out[k] + i));                    \
-               } ASK(name, df) put(o + i, dy * d.df);)
+               } ASK_SLOPE(name) put(o + i, dy * d.df);)
 #if CACT_REAL == 32
 #define ROW_DOUBLES(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS ROW_VECTORS

@@ -57,6 +57,14 @@ INLINE two two_add(two a, two b)
     return (two){s, ((a.hi - (s - c)) + (b.hi - c)) + (a.lo + b.lo)};
 }
 
+INLINE two two_add_less(vector a, vector b) /* |b| <= |a|, or both multiples of an ulp of the sum */
+{
+    const vector s = a + b;
+    return (two){s, b - (s - a)};
+}
+
+INLINE two normalized_two(two a) { return two_add_less(a.hi, a.lo); }
+
 INLINE two two_product(vector a, vector b)
 {
     const vector p = a * b;
@@ -132,10 +140,62 @@ INLINE times_one_plus exp_parts(two z, const int relative)
 
 INLINE two only(vector z) { return (two){z, NOTHING_ADDED}; }
 
-INLINE vector exp_rounded(two z)
+/* The same without the table, where 1 ULP is enough: |r| <= log(2)/2, e^z = power (1 + r + q), |q| < 0.07, to 2^-57 or,
+ * with one term more, to 2^-60.5 of r + q, but for the roundings (tools/remez.py). */
+typedef struct {
+    vector power, r, rest, q; /* rest is in q */
+} exp_terms;
+
+INLINE exp_terms exp_reduced(two z) /* without q */
 {
-    const times_one_plus e = exp_parts(z, TO_ONE);
-    return vector_fma(e.power, e.p, e.power);
+    const vector t = vector_fma(z.hi, vector_of(LOG2E), vector_of(ROUNDER)), n = t - ROUNDER;
+    return (exp_terms){
+        .power = (vector)(((integers)t << 52) + (integers)vector_of(1)),
+        .r = vector_fma(n, vector_of(-LN2_HI), z.hi),
+        .rest = vector_fma(n, vector_of(-LN2_LO), z.lo),
+    };
+}
+
+INLINE two exp_series(vector s) /* of e^u = 1 + u + u^2/2 + u^3 (hi + u lo), s = u^2 */
+{
+    vector even = vector_fma(vector_of(0x1.1f9560469ddf5p-29), s, vector_of(0x1.27e4c5a3dc69dp-22));
+    vector odd = vector_fma(vector_of(0x1.af5eb27df2eb5p-26), s, vector_of(0x1.71ddf85a2f69cp-19));
+    even = vector_fma(even, s, vector_of(0x1.a01a01b0b4e89p-16));
+    odd = vector_fma(odd, s, vector_of(0x1.a01a01afe2d1dp-13));
+    even = vector_fma(even, s, vector_of(0x1.6c16c16c1445bp-10));
+    odd = vector_fma(odd, s, vector_of(0x1.111111110f6b4p-7));
+    even = vector_fma(even, s, vector_of(0x1.555555555555ap-5));
+    odd = vector_fma(odd, s, vector_of(0x1.5555555555559p-3));
+    return (two){odd, even};
+}
+
+INLINE exp_terms exp_terms_of(two z, const int relative)
+{
+    exp_terms e = exp_reduced(z);
+    const vector u = e.r + e.rest, s = u * u;
+    vector even, odd;
+    if (relative == TO_ONE) {
+        even = vector_fma(vector_of(0x1.28a2a206b63b5p-22), s, vector_of(0x1.a019a68ef7e31p-16));
+        odd = vector_fma(vector_of(0x1.af76a57ffdd23p-26), s, vector_of(0x1.71ddea06c8a4fp-19));
+        even = vector_fma(even, s, vector_of(0x1.6c16c17f348adp-10));
+        odd = vector_fma(odd, s, vector_of(0x1.a01a01b5d9124p-13));
+        even = vector_fma(even, s, vector_of(0x1.55555555520ffp-5));
+        odd = vector_fma(odd, s, vector_of(0x1.111111110e6ccp-7));
+        even = vector_fma(even, s, vector_of(0x1.0000000000005p-1));
+        odd = vector_fma(odd, s, vector_of(0x1.555555555555cp-3));
+    } else {
+        const two c = exp_series(s);
+        even = vector_fma(c.lo, s, vector_of(0.5));
+        odd = c.hi;
+    }
+    e.q = vector_fma(s, vector_fma(odd, u, even), e.rest);
+    return e;
+}
+
+INLINE vector exp_rounded(two z) /* 0.85 ULP */
+{
+    const exp_terms e = exp_terms_of(z, TO_ONE);
+    return vector_fma(e.power, e.r + e.q, e.power);
 }
 
 INLINE two exp_of_parts(times_one_plus e) /* 2^-56 */
@@ -151,25 +211,51 @@ INLINE two exp_two(two z, const int relative) /* TO_ITSELF: 2^-61 */
     return (two){r.hi, relative == TO_ONE ? r.lo : vector_fma(e.power, e.p_low, r.lo)};
 }
 
-/* e^z - 1, z <= 0, of which p is TO_ITSELF */
-INLINE two exp_minus_one(times_one_plus e)
+INLINE two exp_of_terms(exp_terms e)
 {
-    const vector a = e.power - 1, a_low = e.power - (a + 1), hi = vector_fma(e.power, e.p, a);
-    return (two){hi, vector_fma(e.power, e.p, a - hi) + vector_fma(e.power, e.p_low, a_low)};
+    const two p = normalized_two((two){e.r, e.q});
+    const vector hi = vector_fma(e.power, p.hi, e.power);
+    return (two){hi, vector_fma(e.power, p.lo, vector_fma(e.power, p.hi, e.power - hi))};
 }
 
-INLINE two exp_plus_one(times_one_plus e) /* z >= 0 */
+/* 1 - e^z, -44 <= z <= 0, |lo| < 0.07 */
+INLINE two one_minus_exp(exp_terms e)
 {
-    const vector a = e.power + 1, a_low = 1 - (a - e.power), hi = vector_fma(e.power, e.p, a);
-    return (two){hi, vector_fma(e.power, e.p, a - hi) + a_low};
+    const vector a = 1 - e.power, a_low = (1 - a) - e.power, hi = vector_fnma(e.power, e.r, a);
+    return (two){hi, vector_fnma(e.power, e.q, vector_fnma(e.power, e.r, a - hi) + a_low)};
 }
 
-INLINE two one_plus_exp(two z) { return exp_plus_one(exp_parts(z, TO_ONE)); }
+/* The same to 2^-59 of itself: r^2/2, too, in two words */
+INLINE two one_minus_exp_finely(two z)
+{
+    const exp_terms e = exp_reduced(z);
+    const vector u = e.r + e.rest, s = u * u, half = 0.5 * e.r * e.r;
+    const two series = exp_series(s);
+    const vector low = vector_fma(e.r, e.rest, e.rest) + vector_fma(0.5 * e.r, e.r, -half);
+    const vector cube = vector_fma(s * u, vector_fma(series.lo, u, series.hi), low);
+    const vector a = 1 - e.power, b = vector_fnma(e.power, e.r, a), c = vector_fnma(e.power, half, b);
+    const vector b_low = vector_fnma(e.power, e.r, a - b), c_low = vector_fnma(e.power, half, b - c);
+    return (two){c, vector_fnma(e.power, cube, b_low + c_low)};
+}
+
+/* 1 + e^z, z >= 0: to 2^-55 of e^z, or finely to 2^-57 */
+INLINE two one_plus_exp(two z, const int finely)
+{
+    const exp_terms e = exp_terms_of(z, TO_ONE);
+    const vector a = e.power + 1, a_low = 1 - (a - e.power);
+    if (finely) {
+        const vector hi = vector_fma(e.power, e.r, a), lo = vector_fma(e.power, e.r, a - hi) + a_low;
+        return normalized_two((two){hi, vector_fma(e.power, e.q, lo)});
+    }
+    const vector p = e.r + e.q, hi = vector_fma(e.power, p, a);
+    return (two){hi, vector_fma(e.power, p, a - hi) + a_low};
+}
+enum { NEARLY, FINELY };
 
 /* s(-t), s = sigmoid, 0 <= t < 708 */
 INLINE vector sigmoid_of_minus(vector t)
 {
-    const two d = one_plus_exp(only(t));
+    const two d = one_plus_exp(only(t), NEARLY);
     const vector y = 1 / d.hi;
     return vector_fma(vector_fnma(y, d.lo, vector_fnma(y, d.hi, vector_of(1))), y, y);
 }
@@ -177,42 +263,57 @@ INLINE vector sigmoid_of_minus(vector t)
 /* x s(v), |v| < 708, v of the sign of x: max(x, 0) - |x|/(1 + e^|v|) */
 INLINE vector times_sigmoid_of(vector x, two v)
 {
-    return with_sign_of(positive(x) - quotient(only(vector_size(x)), one_plus_exp(v)), x); /* of 0 */
+    return with_sign_of(positive(x) - quotient(only(vector_size(x)), one_plus_exp(v, FINELY)), x); /* of 0 */
 }
 
-INLINE two plus_2(two m) /* |m| < 2 */
+/* tanh(t) = q + r y, q = n y, of n = 1 - e^-2t: n/(2 - n); near 0 to 2^-55 of itself */
+typedef struct {
+    vector q, r, y;
+} tanh_parts;
+
+INLINE tanh_parts tanh_of(two n)
 {
-    const vector d = 2 + m.hi;
-    return (two){d, (m.hi - (d - 2)) + m.lo};
+    const vector y = 1 / (2 - n.hi), q = n.hi * y;
+    const vector rest = vector_fma(q, n.hi, vector_fma(q, vector_of(-2), n.hi)); /* exact */
+    return (tanh_parts){q, vector_fma(q, n.lo, rest + n.lo), y};
 }
 
-/* tanh(t) = -m/(2 + m), m = e^-2t - 1, t >= 0; 1 from 22 on */
-INLINE two two_of_tanh(vector t)
+INLINE two tanh_argument(vector t) /* n, t >= 0; 1 from 22 on */
 {
-    const two m = exp_minus_one(exp_parts(only(vector_at_least(-2 * t, vector_of(-44))), TO_ITSELF));
-    return two_quotient((two){-m.hi, -m.lo}, plus_2(m));
+    return normalized_two(one_minus_exp(exp_terms_of(only(vector_at_least(-2 * t, vector_of(-44))), TO_ITSELF)));
 }
 
-/* f' where it is not within 2^-5 of its root, else its Taylor series: root and c as in beside_root() (real.h). */
-INLINE vector vector_beside_root(vector x, vector x_low, vector df, double hi, double lo, double c1, double c1_low,
-                                 const double *c)
+/* A root of f', its Taylor series as in beside_root() (real.h), and how far x = d + d_low is from it */
+typedef struct {
+    vector d, d_low;
+    double c1, c1_low;
+    const double *c;
+} root_of_slope;
+
+INLINE root_of_slope root_at(vector x, vector x_low, double hi, double lo, double c1, double c1_low, const double *c)
 {
-    const vector near = x - hi, rest = x_low - lo, d = near + rest, d_low = (near - d) + rest;
-    const integers beside = vector_size(d) < 0x1p-5;
-    if (!some(beside)) /* seldom */
+    const vector near = x - hi, rest = x_low - lo, d = near + rest;
+    return (root_of_slope){d, (near - d) + rest, c1, c1_low, c};
+}
+
+/* The series within 3/64 of the root, else df */
+INLINE vector beside(root_of_slope r, vector df)
+{
+    const integers near = vector_size(r.d) < 0x3p-6;
+    if (!r.c || !some(near)) /* seldom */
         return df;
-    vector s = vector_of(c[8]);
-    for (int i = 7; i >= 0; i--)
-        s = vector_fma(s, d, vector_of(c[i]));
-    const vector tail = vector_fma(d_low, vector_of(c1), d * vector_fma(d, s, vector_of(c1_low)));
-    return where(beside, vector_fma(d, vector_of(c1), tail), df);
+    vector s = vector_of(r.c[9]);
+    for (int i = 8; i >= 0; i--)
+        s = vector_fma(s, r.d, vector_of(r.c[i]));
+    const vector tail = vector_fma(r.d_low, vector_of(r.c1), r.d * vector_fma(r.d, s, vector_of(r.c1_low)));
+    return where(near, vector_fma(r.d, vector_of(r.c1), tail), df);
 }
 
 /* d/dx x s(v) at x = -t, v(x) = -v(-x) and w = x v': (1 + e - w e)/(1 + e)^2, e = e^v, 0 <= v < 36 (beyond
  * 2^52 1 + e loses the 1) */
 INLINE two times_sigmoid_slope(two v, two w)
 {
-    const two a = one_plus_exp(v);
+    const two a = one_plus_exp(v, FINELY);
     const vector e = a.hi - 1, n = vector_fnma(w.hi, e, a.hi);
     const vector low = vector_fnma(w.lo, e, vector_fnma(w.hi, a.lo, a.lo));
     return two_quotient((two){n, low}, two_square(a));
@@ -221,14 +322,14 @@ INLINE two times_sigmoid_slope(two v, two w)
 INLINE two silu_slope_of_minus(two t)
 {
     const two g = times_sigmoid_slope(t, t);
-    const vector df = vector_beside_root(-t.hi, -t.lo, g.hi, SILU_ROOT, SILU_SERIES);
+    const vector df = beside(root_at(-t.hi, -t.lo, SILU_ROOT, SILU_SERIES), g.hi);
     return (two){df, where(df == g.hi, g.lo, vector_of(0))};
 }
 
 /* x^2 s(x) s(-x) = x^2 e/(1 + e)^2, e = e^t, t = |x| < 36 */
 INLINE vector square_times_sigmoid_grad(vector t)
 {
-    const two a = one_plus_exp(only(t));
+    const two a = one_plus_exp(only(t), NEARLY);
     return quotient(two_mul(two_product(t, t), (two){a.hi - 1, a.lo}), two_square(a));
 }
 

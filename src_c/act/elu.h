@@ -32,9 +32,10 @@ FLOATS(elu, INFINITY, INFINITY) /* a = 1 */
 DOUBLES(elu, INFINITY, 708) /* a = 1 */
 {
     const vector t = vector_size(x);
-    const two f = exp_minus_one(exp_parts(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF));
+    const exp_terms e = exp_terms_of(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF);
+    const vector f = vector_fma(e.power, e.r + e.q, e.power - 1);
     return (doubles){
-        .f = where_less(x, 0, f.hi + f.lo, x),
+        .f = where_less(x, 0, f, x),
         .df = where_less(x, 0, exp_rounded(only(-t)), vector_of(1)),
         .f_at = t,
         .df_at = t,

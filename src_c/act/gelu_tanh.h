@@ -41,13 +41,13 @@ DOUBLES(gelu_tanh, 21, 7) /* |v| < 700, 40 */
     const vector t = vector_size(x);
     const two cubic = two_times(two_mul(two_of(GELU_TANH_B), two_product(t, t)), t);
     const two v = two_add(two_times(two_of(GELU_TANH_A), t), cubic), w = two_add(v, (two){2 * cubic.hi, 2 * cubic.lo});
-    const vector slope = times_sigmoid_slope(v, w).hi;
-    const vector g = vector_beside_root(-t, vector_of(0), slope, GELU_TANH_ROOT, GELU_TANH_SERIES);
+    const vector g = times_sigmoid_slope(v, w).hi;
     return (doubles){
         .f = times_sigmoid_of(x, v),
         .df = where_negative(x, g, 1 - g),
         .f_at = t,
         .df_at = t,
+        .root = root_at(x, vector_of(0), GELU_TANH_ROOT, GELU_TANH_SERIES),
     };
 }
 #endif

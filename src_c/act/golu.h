@@ -32,9 +32,10 @@ DOUBLES(golu, 4, 4) /* v < 55, to 2^-61 */
     const vector df = vector_fma(e.hi, c.hi, vector_fma(e.hi, c.lo, e.lo * c.hi));
     return (doubles){
         .f = where_less(x, 44, f, x),
-        .df = vector_beside_root(x, vector_of(0), df, GOLU_ROOT, GOLU_SERIES),
+        .df = df,
         .f_at = -x,
         .df_at = -x,
+        .root = root_at(x, vector_of(0), GOLU_ROOT, GOLU_SERIES),
     };
 }
 #endif

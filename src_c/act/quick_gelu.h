@@ -30,12 +30,13 @@ DOUBLES(quick_gelu, 415, 21)
 {
     const vector t = vector_size(x);
     const two v = two_times(two_of(0x1.b3b645a1cac08p+0, 0x1.89374bc6a7efap-55), t);
-    const vector g = silu_slope_of_minus(v).hi;
+    const vector g = times_sigmoid_slope(v, v).hi;
     return (doubles){
         .f = times_sigmoid_of(x, v),
         .df = where_negative(x, g, 1 - g),
         .f_at = t,
         .df_at = t,
+        .root = root_at(with_sign_of(v.hi, x), where_negative(x, -v.lo, v.lo), SILU_ROOT, SILU_SERIES),
     };
 }
 #endif

@@ -44,11 +44,12 @@ DOUBLES(selu, INFINITY, 708)
     const two l = two_of(0x1.0cfabd6a91132p+0, 0x1.6fc7d272f2695p-55);
     const two la = two_of(0x1.c212cc640f031p+0, 0x1.05161b045a1fep-56);
     const vector t = vector_size(x);
-    const two f = two_mul(exp_minus_one(exp_parts(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF)), la);
-    const two e = two_mul(exp_two(only(-t), TO_ONE), la);
+    const two m = one_minus_exp(exp_terms_of(only(vector_at_least(-t, vector_of(-40))), TO_ITSELF));
+    const two e = exp_of_terms(exp_terms_of(only(-t), TO_ONE));
+    const vector f = vector_fma(m.hi, la.hi, vector_fma(m.lo, la.hi, m.hi * la.lo));
     return (doubles){
-        .f = where_less(x, 0, f.hi + f.lo, vector_fma(x, l.hi, x * l.lo)),
-        .df = where_less(-x, 0, l.hi, e.hi + e.lo),
+        .f = where_less(x, 0, -f, vector_fma(x, l.hi, x * l.lo)),
+        .df = where_less(-x, 0, l.hi, vector_fma(e.hi, la.hi, vector_fma(e.lo, la.hi, e.hi * la.lo))),
         .f_at = t,
         .df_at = t,
     };

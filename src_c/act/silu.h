@@ -36,12 +36,13 @@ FLOATS(silu, 17.7f, 17.4f)
 #else
 DOUBLES(silu, 708, 36)
 {
-    const vector t = vector_size(x), g = silu_slope_of_minus(only(t)).hi;
+    const vector t = vector_size(x), g = times_sigmoid_slope(only(t), only(t)).hi;
     return (doubles){
         .f = times_sigmoid_of(x, only(t)),
         .df = where_negative(x, g, 1 - g),
         .f_at = t,
         .df_at = t,
+        .root = root_at(x, vector_of(0), SILU_ROOT, SILU_SERIES),
     };
 }
 #endif

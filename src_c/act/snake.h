@@ -98,6 +98,73 @@ FLOATS(snake, 60, 60) /* a = 1 */
         .dp = {rounded_to_floats(snake_by_a(precise_of(x, 0)), snake_by_a(precise_of(x, 1)))},
     };
 }
+#else
+/* sin(z)^2 = u + this, u = z.hi^2, |z| <= pi/4: -u^2/3 + u^2 P(u) (tools/remez.py: 2^-65) */
+INLINE vector rest_of_sin_squared(two z, vector u)
+{
+    const vector v = u * u, v_low = vector_fma(u, u, -v), third = vector_of(-0x1.5555555555555p-2);
+    const vector u_low = vector_fma(2 * z.hi, z.lo, vector_fma(z.hi, z.hi, -u));
+    const vector low = u_low * vector_fma(u, vector_of(-0.6), vector_of(1)); /* sin(2z)/2z */
+    vector odd = vector_fma(vector_of(0x1.5ddb712fe7a03p-36), v, vector_of(0x1.9396d72edff67p-24));
+    vector even = vector_fma(vector_of(-0x1.ae504ac4632c0p-30), v, vector_of(-0x1.1eed8e5afbecbp-18));
+    odd = vector_fma(odd, v, vector_of(0x1.27e4fb76783e5p-13));
+    even = vector_fma(even, v, vector_of(-0x1.a01a01a01809dp-9));
+    odd = vector_fma(odd, v, vector_of(0x1.6c16c16c16bfbp-5));
+    const vector rest = vector_fma(vector_fma(even, u, odd), u, vector_of(-0x1.5555555555555p-56));
+    return vector_fma(v, third, vector_fma(v, rest, vector_fma(v_low, third, low)));
+}
+
+/* q (2 x c - q), q = sin(x), c = cos(x), or sin(z), cos(z), x = z + n pi/2, exchanged where n is odd: to 2^-56 of the
+ * terms (tools/remez.py) */
+INLINE vector snake_by_a(vector x, two z, vector u, integers odd)
+{
+    const vector v = u * u, half = 0.5 * u, top = 1 - half;
+    vector s = vector_fma(vector_of(0x1.5d932fa167ed2p-33), u, vector_of(-0x1.ae5e66d654f61p-26));
+    vector c = vector_fma(vector_of(-0x1.8faecea970abfp-37), u, vector_of(0x1.1ee9ec470087cp-29));
+    s = vector_fma(s, u, vector_of(0x1.71de357876ac1p-19));
+    c = vector_fma(c, u, vector_of(-0x1.27e4f80a75eb3p-22));
+    s = vector_fma(s, u, vector_of(-0x1.a01a019c126e9p-13));
+    c = vector_fma(c, u, vector_of(0x1.a01a019cb26f7p-16));
+    s = vector_fma(s, u, vector_of(0x1.111111110f881p-7));
+    c = vector_fma(c, u, vector_of(-0x1.6c16c16c15184p-10));
+    s = vector_fma(s, u, vector_of(-0x1.5555555555549p-3));
+    c = vector_fma(c, u, vector_of(0x1.555555555554cp-5));
+    const vector square_low = vector_fma(2 * z.hi, z.lo, vector_fma(z.hi, z.hi, -u));
+    const two sine = normalized_two((two){z.hi, vector_fma(z.hi * u, s, z.lo)});
+    const vector cosine_low = vector_fma(v, c, vector_fma(vector_of(-0.5), square_low, (1 - top) - half));
+    const two cosine = normalized_two((two){top, cosine_low});
+    const two q = {where(odd, cosine.hi, sine.hi), where(odd, cosine.lo, sine.lo)};
+    const two r = {where(odd, -sine.hi, cosine.hi), where(odd, -sine.lo, cosine.lo)};
+    const two d = two_add(two_times(r, 2 * x), (two){-q.hi, -q.lo});
+    return vector_fma(q.hi, d.hi, vector_fma(q.hi, d.lo, q.lo * d.hi));
+}
+
+DOUBLES(snake, 1e5, 1e5) /* a = 1 */
+{
+    /* z = x - n pi/2, sin(x)^2 = v + rest: sin(z)^2, or 1 - sin(z)^2 where n is odd */
+    const vector m = vector_fma(x, vector_of(0x1.45f306dc9c883p-1), vector_of(ROUNDER)), n = m - ROUNDER;
+    const vector first = vector_fma(n, vector_of(-0x1.921fb54442d18p0), x); /* exact */
+    const two z = two_add_less(first, n * -0x1.1a62633145c07p-54);
+    const vector u = z.hi * z.hi, c = rest_of_sin_squared(z, u), w = 1 - u;
+    const integers odd = -((integers)m & 1);
+    const vector v = where(odd, w, u), rest = where(odd, ((1 - w) - u) - c, c), s = x + v;
+
+    /* f' = 1 - cos(2y) or, k odd, 1 + cos(2y), y = x - (k - 1/2) pi/2, small beside a root: pi/4 in three parts */
+    const vector r = vector_fma(x, vector_of(0x1.45f306dc9c883p-1), vector_of(0.5)) + ROUNDER, k = r - ROUNDER;
+    const vector t = vector_fma(k, vector_of(2), vector_of(-1));
+    const vector near = vector_fma(t, vector_of(-0x1.921fb54442d18p-1), x);
+    const vector lost = x - vector_fma(t, vector_of(0x1.921fb54442d18p-1), near);
+    two y = two_add_less(near, t * -0x1.1a626331p-55); /* exact */
+    y = two_add_less(y.hi, vector_fma(t, vector_of(-0x1.1701b839a2520p-89), y.lo + lost));
+    const vector square = y.hi * y.hi, g = 2 * (square + rest_of_sin_squared(y, square));
+    return (doubles){
+        .f = with_sign_of(s + ((v - (s - x)) + rest), x), /* of -0 */
+        .df = where(-((integers)r & 1), 2 - g, g),
+        .f_at = vector_size(x),
+        .df_at = vector_size(x),
+        .dp = {snake_by_a(x, z, u, odd)},
+    };
+}
 #endif
 #endif
-ROW_FLOATS_LEARNT(snake, 1, HEAVY, 1)
+ROW_VECTORS_LEARNT(snake, 1, HEAVY, 1)

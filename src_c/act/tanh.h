@@ -41,8 +41,9 @@ FLOATS(tanh, INFINITY, 8.07f)
 DOUBLES(tanh, INFINITY, 354)
 {
     const vector t = vector_size(x), s = sigmoid_of_minus(2 * t);
+    const tanh_parts f = tanh_of(tanh_argument(t));
     return (doubles){
-        .f = with_sign_of(two_of_tanh(t).hi, x),
+        .f = with_sign_of(vector_fma(f.r, f.y, f.q), x),
         .df = 4 * vector_fma(-s, s, s),
         .f_at = t,
         .df_at = t,

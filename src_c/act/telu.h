@@ -44,18 +44,21 @@ FLOATS(telu, 15.9f, 7.5f)
 DOUBLES(telu, 650, 650)
 {
     const vector y = vector_at_most(x, vector_of(4));
-    const two u = exp_two(only(y), TO_ONE);
-    const times_one_plus parts = exp_parts((two){-2 * u.hi, -2 * u.lo}, TO_ITSELF);
-    const two m = exp_minus_one(parts), d = plus_2(m), t = two_quotient((two){-m.hi, -m.lo}, d);
-    /* f' = (-m d + 4 x u (1 + m))/d^2 */
-    const two slope = two_times(two_mul(u, exp_of_parts(parts)), 4 * y);
-    const two n = two_add(two_mul((two){-m.hi, -m.lo}, d), slope);
-    const vector f = with_sign_of(vector_fma(x, t.hi, x * t.lo), x); /* of -0 */
+    const two u = exp_of_terms(exp_terms_of(only(y), TO_ONE));
+    const exp_terms e = exp_terms_of((two){-2 * u.hi, -2 * u.lo}, TO_ITSELF);
+    const two n = normalized_two(one_minus_exp(e));
+    const tanh_parts t = tanh_of(n);
+    /* f' = (n d + 4 x u (1 - n))/d^2, d = 2 - n */
+    const vector c = 2 - n.hi;
+    const two d = {c, ((2 - c) - n.hi) - n.lo};
+    const two slope = two_add(two_mul(n, d), two_times(two_mul(u, exp_of_terms(e)), 4 * y));
+    const vector f = with_sign_of(vector_fma(x, t.q, x * (t.r * t.y)), x); /* of -0 */
     return (doubles){
         .f = where_less(x, 4, f, x),
-        .df = vector_beside_root(x, vector_of(0), quotient(n, two_square(d)), TELU_ROOT, TELU_SERIES),
+        .df = quotient(slope, two_square(d)),
         .f_at = -x,
         .df_at = -x,
+        .root = root_at(x, vector_of(0), TELU_ROOT, TELU_SERIES),
     };
 }
 #endif

@@ -10,16 +10,18 @@
  * Measured in ULP, all float32: f 0.8987 at -7.94729146e-07, f' 0.9443 at -14.4913807;
  *    12 M float64: f 0.5642 at -0.325392132, f' 0.6024 at -0.889462118. */
 #ifdef BODIES
+#define XIELU_ROOT -0x1.375ba510ba362p+1, 0x1.5c4c2dc7078cfp-53, -0x1.d684b1e9e4372p-3, -0x1.098dcb812b434p-57
+#define XIELU_GRAD_ROOT -0x1.f62f40794a7b8p-1, 0x1.8ef88c8e9bd1fp-55, 0x1.3333333333334p-2, 0
+static const double XIELU_SERIES[] = {
+    0x1.1fc368f9045ebp-5, 0x1.7faf36a15b28fp-7, 0x1.7faf36a15b28fp-9, 0x1.32f2921aaf53fp-11,
+    0x1.99436d78e9c55p-14, 0x1.d3bac6410b2aap-17, 0x1.d3bac6410b2aap-20, 0x1.9fc2775642d09p-23,
+    0x1.4c9b92ab68a6dp-26, 0x1.e3cb03e20c959p-30, 0x1.428757ec0863cp-33, 0x1.8cf55884f6a22p-37};
+static const double XIELU_GRAD_SERIES[] = { /* 0.3/n! */
+    0x1.3333333333334p-3, 0x1.999999999999bp-5, 0x1.999999999999bp-7, 0x1.47ae147ae147cp-9,
+    0x1.b4e81b4e81b50p-12, 0x1.f3526859b8cedp-15, 0x1.f3526859b8cedp-18, 0x1.bbd779334ef0cp-21,
+    0x1.6312c75c3f270p-24, 0x1.023c33e5ff623p-27, 0x1.58504532a9d84p-31, 0x1.a7c541796e940p-35};
 ACTIVATION(xielu)
 {
-    static const double c[] = {
-        0x1.1fc368f9045ebp-5, 0x1.7faf36a15b28fp-7, 0x1.7faf36a15b28fp-9, 0x1.32f2921aaf53fp-11,
-        0x1.99436d78e9c55p-14, 0x1.d3bac6410b2aap-17, 0x1.d3bac6410b2aap-20, 0x1.9fc2775642d09p-23,
-        0x1.4c9b92ab68a6dp-26, 0x1.e3cb03e20c959p-30, 0x1.428757ec0863cp-33, 0x1.8cf55884f6a22p-37};
-    static const double c1[] = { /* 0.3/n! */
-        0x1.3333333333334p-3, 0x1.999999999999bp-5, 0x1.999999999999bp-7, 0x1.47ae147ae147cp-9,
-        0x1.b4e81b4e81b50p-12, 0x1.f3526859b8cedp-15, 0x1.f3526859b8cedp-18, 0x1.bbd779334ef0cp-21,
-        0x1.6312c75c3f270p-24, 0x1.023c33e5ff623p-27, 0x1.58504532a9d84p-31, 0x1.a7c541796e940p-35};
     const double ap = p[0], an = p[1], beta = p[2], t = x, y = clamped(x, MOST);
     const mask infinite = is_above(abs_(t), MOST), right = is_above(t, 0);
     /* No sum of two parameters overflows, and great products are scaled: no inf - inf. */
@@ -51,10 +53,8 @@ ACTIVATION(xielu)
                          choose(late, far_tail, 1) / unit;
 
     const mask usual = sizeof(real) == 4 ? 0 : is_zero(an - 0.8) & is_zero(beta - 0.5);
-    const double near = beside_root(t, left, -0x1.375ba510ba362p+1, 0x1.5c4c2dc7078cfp-53,
-                                    -0x1.d684b1e9e4372p-3, -0x1.098dcb812b434p-57, c);
-    const double near1 =
-        beside_root(t, left1, -0x1.f62f40794a7b8p-1, 0x1.8ef88c8e9bd1fp-55, 0x1.3333333333334p-2, 0, c1);
+    const double near = beside_root(t, left, XIELU_ROOT, XIELU_SERIES);
+    const double near1 = beside_root(t, left1, XIELU_GRAD_ROOT, XIELU_GRAD_SERIES);
 
     const double line = choose(right, beta, slope.hi / unit), square = choose(right, ap, 0);
     const double end = choose(is_zero(square), line, square);
@@ -99,6 +99,50 @@ FLOATS(xielu, 16.8f, 17.4f) /* ap = an = 0.8, beta = 1/2 */
         .dp = {where(right, x * x, vector_of(0)), where(right, vector_of(0), by_an), x},
     };
 }
+#else
+/* About its root each is a series of one term: f(root + d) = 0.8 e^root (e^d - 1) - 0.3 d, f' = 0.3 (e^d - 1). */
+INLINE two from_root(vector x, double root, double root_low)
+{
+    return two_add(only(x), two_of(-root, -root_low));
+}
+
+DOUBLES(xielu, 1e9, 1e9) /* ap = an = 0.8, beta = 1/2 */
+{
+    const double end = -0x1.ad7f1b98ea0f2p-21, end_low = 0x1.e54a776bb3796p-76; /* 0.8 expm1(-1e-6) */
+    const double least = -0x1.0c6f713f92497p-20, least_low = 0x1.482d6d2274becp-75; /* expm1(-1e-6) */
+    const vector a = vector_of(0.8), half = vector_of(0.5), line = vector_of(0.5 - 0.8), zero = vector_of(0);
+    const vector y = -positive(-x), edge = x + 0x1.0c6f7a0b5ed8dp-20; /* flat where it is not negative */
+    /* ap x + beta, in two words */
+    const vector h = vector_fma(x, a, half), h_low = vector_fma(x, a, half - h);
+
+    const integers far = y < -1;
+    const two d = from_root(y, -0x1.375ba510ba362p+1, 0x1.5c4c2dc7078cfp-53);
+    const two z = {where(far, d.hi, y), where(far, d.lo, zero)};
+    const two k = {where(far, vector_of(0x1.1fc368f9045ebp-4), a), where(far, vector_of(0x1.ece468fda9797p-58), zero)};
+    const two n = one_minus_exp_finely((two){vector_at_least(z.hi, vector_of(-44)), z.lo});
+    const vector ramp = line * z.hi, bend = -k.hi * n.hi;
+    const vector ramp_low = vector_fma(line, z.lo, vector_fma(line, z.hi, -ramp));
+    const vector bend_low = vector_fma(-k.hi, n.lo, vector_fma(-k.lo, n.hi, vector_fma(-k.hi, n.hi, -bend)));
+    const two left = two_add((two){bend, bend_low}, (two){ramp, ramp_low});
+    const vector level = vector_fma(x, line, vector_of(end_low)) + end;
+
+    const two d1 = from_root(y, -0x1.f62f40794a7b8p-1, 0x1.8ef88c8e9bd1fp-55);
+    const two n1 = one_minus_exp(exp_terms_of((two){vector_at_least(d1.hi, vector_of(-44)), d1.lo}, TO_ITSELF));
+    const vector left1 = vector_fma(line, n1.hi, line * n1.lo);
+
+    /* expm1(-1e-6) - x, expm1(x) - x: near 0 m.hi is -x */
+    const vector s = least - x, flat = s + (((least - s) - x) + least_low);
+    const two m = one_minus_exp(exp_terms_of(only(vector_at_least(y, vector_of(-44))), TO_ITSELF));
+    const vector curved = (-x - m.hi) - m.lo;
+    const integers right = x > 0;
+    return (doubles){
+        .f = where(right, vector_fma(x, h, x * h_low), where_negative(edge, left.hi + left.lo, level)),
+        .df = where(right, vector_fma(2 * x, a, half), where_negative(edge, left1, line)),
+        .f_at = vector_size(x),
+        .df_at = vector_size(x),
+        .dp = {where(right, x * x, zero), where(right, zero, where_negative(edge, curved, flat)), x},
+    };
+}
 #endif
 #endif
-ROW_FLOATS_LEARNT(xielu, 3, HEAVY, 0.8, 0.8, 0.5)
+ROW_VECTORS_LEARNT(xielu, 3, HEAVY, 0.8, 0.8, 0.5)
