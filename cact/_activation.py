@@ -416,8 +416,8 @@ class OutputActivation(Activation):
         self, record: Record, bound: Mapping[str, Any], functions: dict[str, _backend.Operations]
     ) -> None:
         super().__init__(record, bound, functions)
-        key = record.output_domain
-        self._tells = not key or bool(np.all(np.asarray(self.params[key]) > 0))
+        bound_to = self.params.get(record.output_domain)  # arrays, which may be lazy, are looked at in a call
+        self._tells = not record.output_domain or (isinstance(bound_to, float) and bound_to > 0)
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         key = self._record.output_domain
