@@ -195,7 +195,7 @@ typedef struct {
                 FIND(name, parts, at, i + VECTOR)                                                      \
             }                                                                                          \
             const vector x = vector_at(at + i);                                                        \
-            floats d = IN_VECTORS(name)(x, PLACES(0, 7, i));                                           \
+            floats d = IN_VECTORS(name)(x, PLACES(0, parts, i));                                       \
             USUAL##params(name)                                                                        \
             __VA_ARGS__                                                                                \
         }                                                                                              \
