@@ -188,9 +188,9 @@ typedef struct {
 
 /* Two vectors of doubles at once, before any branch on what they are: their steps, each of which waits for the one
  * before, are interleaved (by gcc with -fschedule-insns). */
-#define TAKE(name, at, j)                                                                              \
+#define TAKE(name, at, parts, j)                                                                       \
     const vector x##j = vector_at(at + first + j * VECTOR);                                            \
-    const floats d##j = IN_VECTORS(name)(x##j, PLACES(0, 7, first + j * VECTOR));
+    const floats d##j = IN_VECTORS(name)(x##j, PLACES(0, parts, first + j * VECTOR));
 #define GIVE(name, params, j, ...)                                                                     \
     {                                                                                                  \
         const size_t i = first + j * VECTOR;                                                           \
@@ -202,11 +202,11 @@ typedef struct {
     }
 #if CACT_REAL == 64
 #define ABREAST 2
-#define TAKE_ALL(name, at) TAKE(name, at, 0) TAKE(name, at, 1)
+#define TAKE_ALL(name, at, parts) TAKE(name, at, parts, 0) TAKE(name, at, parts, 1)
 #define GIVE_ALL(name, params, ...) GIVE(name, params, 0, __VA_ARGS__) GIVE(name, params, 1, __VA_ARGS__)
 #else
 #define ABREAST 1
-#define TAKE_ALL(name, at) TAKE(name, at, 0)
+#define TAKE_ALL(name, at, parts) TAKE(name, at, parts, 0)
 #define GIVE_ALL(name, params, ...) GIVE(name, params, 0, __VA_ARGS__)
 #endif
 
@@ -224,7 +224,7 @@ typedef struct {
             if (first + VECTOR < n) {                                                                  \
                 FIND(name, parts, at, first + VECTOR)                                                  \
             }                                                                                          \
-            TAKE_ALL(name, at)                                                                         \
+            TAKE_ALL(name, at, parts)                                                                  \
             GIVE_ALL(name, params, __VA_ARGS__)                                                        \
         }                                                                                              \
     }                                                                                                  \

@@ -162,8 +162,9 @@ INLINE void find_rows(piece *at, const void *rows, int size, int mask, row_place
         memcpy(found.offset, &offsets, sizeof offsets);
         __asm__("" ::: "memory"); /* or x would be kept in a register, of which there are too few */
     }
-    for (int j = 0; !found.ahead && j < VECTOR; j++)
-        at->row[j] = (const float *)((const char *)rows + found.offset[j]);
+    const int known = !found.ahead && found.offset; /* else what is read is not used */
+    for (int j = 0; j < VECTOR; j++)
+        at->row[j] = (const float *)((const char *)rows + (known ? found.offset[j] : 0));
 #else
     (void)at, (void)rows, (void)size, (void)mask, (void)found;
 #endif
