@@ -146,14 +146,21 @@ typedef struct {
 #if CACT_REAL == 32
 #define IN_VECTORS(name) name##_floats
 #define IN_BOTH FLOATS
-#define SIXTH 0x1.555556p-3f /* 1/6 in two words */
-#define SIXTH_LOW -0x1.555556p-28f
+#define SIXTH 0x1.555p-3f /* 1/6 = SIXTH (1 + SIXTH_LACKS) */
+#define SIXTH_LACKS 0x1.0004p-14f
 #else
 #define IN_VECTORS(name) name##_doubles
 #define IN_BOTH DOUBLES
-#define SIXTH 0x1.5555555555555p-3
-#define SIXTH_LOW 0x1.5555555555555p-57
+#define SIXTH 0x1.55555555p-3
+#define SIXTH_LACKS 0x1.000000004p-34
 #endif
+
+/* (a x + 3)/6, a = 1 or 2: two roundings of it, also beside its root; of an x of few digits one */
+INLINE vector plus_3_by_6(vector x, real a)
+{
+    const vector v = vector_fma(x, vector_of(a * SIXTH), vector_of(3 * SIXTH));
+    return vector_fma(v, vector_of(SIXTH_LACKS), v);
+}
 
 /* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
 #define MENDED(name, params, part)                                                                     \

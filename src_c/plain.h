@@ -8,6 +8,15 @@ typedef struct {
     vector hi[2], lo[2];
 } parameters;
 
+#if CACT_REAL == 32
+INLINE precise parameter_half(const parameter *p, int upper) /* the lower or upper */
+{
+    precise r;
+    memcpy(&r, (const char *)p + upper * sizeof r, sizeof r);
+    return r;
+}
+#endif
+
 INLINE void split(const parameter *p, vector *hi, vector *lo)
 {
 #if CACT_REAL == 32
@@ -96,7 +105,7 @@ INLINE vector least_not_below(const parameter *p, vector hi)
 #define ROW_Y_PLAIN(name, params, cost) PLAIN_LOOPS(name, params) FROM_Y(name, params)
 
 /* ------------------------------------------------------------------ leaky_relu and its like
- * x, and a x where the sign of x is set, a = hi + lo. */
+ * x, and a x where the sign of x is set. */
 /* For slopes that are 0, or in float32 so large or small that hi or lo are not normal */
 static __attribute__((noinline)) vector sloped_rarely(const vector x, const double *a)
 {
@@ -106,27 +115,49 @@ static __attribute__((noinline)) vector sloped_rarely(const vector x, const doub
     return f;
 }
 
-/* x <= -0, which may be infinite; the zero of -0 times lo must not decide the sign of that of -0 times hi */
-INLINE vector times_pair(vector x, vector hi, vector lo)
+/* x (hi + lo).  With lo of hi's sign and not 0 no infinite x makes inf - inf, and the zero of -0 has the sign it should. */
+INLINE vector times_pair(vector x, vector hi, vector lo) { return vector_fma(x, hi, x * lo); }
+
+#if CACT_REAL == 32
+/* a = hi + lo as times_pair() wants them: hi of a slightly reduced, its last bits cut off */
+INLINE void split_inwards(const parameter *a, vector *hi, vector *lo)
 {
-    const vector y = vector_at_least(x, vector_of(CACT_REAL == 32 ? -FLT_MAX : (real)-DBL_MAX));
-    return (vector)((integers)vector_fma(x, hi, y * lo) | (~(integers)hi & SIGN_BIT));
+    typedef int64_t bits __attribute__((vector_size(sizeof *a)));
+    const parameter inner = (parameter)((bits)(*a * (1 - 0x1p-24)) & -((int64_t)1 << 29));
+    *hi = __builtin_convertvector(inner, vector);
+    *lo = __builtin_convertvector(*a - inner, vector);
 }
 
-INLINE vector sloped(vector x, const parameter *a, vector hi, vector lo)
+INLINE vector times_pair_of(vector x, const parameter *a)
 {
-    const vector size = vector_size(hi);
+    vector hi, lo;
+    split_inwards(a, &hi, &lo);
+    return times_pair(x, hi, lo);
+}
+#endif
+
+INLINE int usual_slope(vector slope) /* see proportional() */
+{
+    const vector size = vector_size(slope);
     const real least = CACT_REAL == 32 ? (real)0x1p-60 : 0, most = CACT_REAL == 32 ? (real)0x1p60 : (real)INFINITY;
-    if (!all_below(-size, -least) || !all_below(size, most)) { /* see proportional() */
-        double each[VECTOR];
-        memcpy(each, a, sizeof each);
-        return sloped_rarely(x, each);
-    }
-    const int exact_ = CACT_REAL == 64 || all_below(vector_size(lo), FLT_TRUE_MIN);
-    return where_negative(x, exact_ ? x * hi : times_pair(x, hi, lo), x);
+    return all_below(-size, -least) && all_below(size, most);
+}
+
+INLINE vector sloped_usually(vector x, const parameter *a)
+{
+#if CACT_REAL == 32
+    return where_negative(x, times_pair_of(x, a), x);
+#else
+    return where_negative(x, x * *a, x);
+#endif
+}
+
+INLINE vector sloped(vector x, const parameter *a, vector slope)
+{
+    return usual_slope(slope) ? sloped_usually(x, a) : sloped_rarely(x, (const double *)a); /* which it may alias */
 }
 
 INLINE vector slope_at(vector x, vector a)
 {
-    return select_where(IS_ABOVE(x, vector_of(0)), or_nan(vector_of(1), x), a);
+    return or_nan(select_where(IS_ABOVE(x, vector_of(0)), vector_of(1), a), x);
 }

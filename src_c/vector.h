@@ -90,6 +90,20 @@ INLINE vector rounded_to_floats(precise lower, precise upper)
 #endif
 }
 
+INLINE precise precise_fma(precise a, precise b, precise c)
+{
+#if defined(__AVX512F__)
+    return (precise)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    return (precise)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    precise r;
+    for (int j = 0; j < VECTOR / 2; j++)
+        r[j] = __builtin_fma(a[j], b[j], c[j]);
+    return r;
+#endif
+}
+
 INLINE precise precise_size(precise x) /* |x| */
 {
     typedef int64_t bits __attribute__((vector_size(VECTOR_BYTES)));

@@ -70,6 +70,7 @@ typedef integers lanes_mask;
 #define COMPARE(a, b, how, plain) (plain)
 #endif
 #define IS_LESS(a, b) COMPARE(a, b, _CMP_LT_OQ, (a) < (b))
+#define IS_AT_MOST(a, b) COMPARE(a, b, _CMP_LE_OQ, (a) <= (b))
 #define IS_ABOVE(a, b) COMPARE(a, b, _CMP_NLE_UQ, ~((a) <= (b))) /* or NaN */
 #define IS_BELOW(a, b) COMPARE(a, b, _CMP_NGE_UQ, ~((a) >= (b))) /* or NaN */
 #define IS_NAN(a) COMPARE(a, a, _CMP_UNORD_Q, (a) != (a))
@@ -135,20 +136,22 @@ INLINE vector vector_at_least(vector x, vector least)
 
 INLINE vector positive(vector x) { return vector_at_least(x, vector_of(0)); } /* max(x, 0); -0 and NaN stay */
 
-/* Whether all are below, and none is NaN */
-INLINE int all_below(vector t, real limit)
+INLINE int all_of(lanes_mask m)
 {
 #if defined(__AVX512F__)
-    return IS_LESS(t, vector_of(limit)) == (1 << VECTOR) - 1;
+    return m == (1 << VECTOR) - 1;
 #elif defined(__AVX2__)
-    return INTRINSIC(256, movemask, )((NATIVE(256))(t < limit)) == (1 << VECTOR) - 1;
+    return INTRINSIC(256, movemask, )((NATIVE(256))m) == (1 << VECTOR) - 1;
 #else
     integer r = -1;
     for (int j = 0; j < VECTOR; j++)
-        r &= (t < limit)[j];
+        r &= m[j];
     return r != 0;
 #endif
 }
+
+/* Whether all are below, and none is NaN */
+INLINE int all_below(vector t, real limit) { return all_of(IS_LESS(t, vector_of(limit))); }
 
 INLINE vector vector_sqrt(vector a)
 {
@@ -164,8 +167,27 @@ INLINE vector vector_sqrt(vector a)
 #endif
 }
 
-/* a, but x where it is NaN: the same bits everywhere */
-INLINE vector or_nan(vector a, vector x) { return select_where(IS_NAN(x), x, a); }
+/* 1/sqrt(a) to 3.5 %, a > 0: half the exponent, negated, and a line for the fraction */
+INLINE vector rough_reciprocal_sqrt(vector a)
+{
+#if CACT_REAL == 32
+    typedef uint32_t bits __attribute__((vector_size(VECTOR_BYTES)));
+    return (vector)(0x5f3759df - ((bits)a >> 1));
+#else
+    typedef uint64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+    return (vector)(0x5fe6eb50c7b537a9 - ((bits)a >> 1));
+#endif
+}
+
+/* a, but a NaN where x is one: of all bits, which is the cheapest */
+INLINE vector or_nan(vector a, vector x)
+{
+#if defined(__AVX512F__)
+    return select_where(IS_NAN(x), (vector)((integers){0} - 1), a);
+#else
+    return (vector)((integers)a | IS_NAN(x));
+#endif
+}
 
 /* a where the sign of x is set, else b */
 INLINE vector where_negative(vector x, vector a, vector b)
@@ -189,13 +211,19 @@ INLINE vector where_less(vector x, real limit, vector a, vector b) /* a where x 
 /* 1 above a limit, else 0 */
 INLINE vector step(vector x, vector limit) { return or_nan(kept(IS_LESS(limit, x), vector_of(1)), x); }
 
+INLINE vector vector_size(vector x) { return (vector)((integers)x & ~SIGN_BIT); } /* |x| */
+
 /* a between two numbers, else 0; outside NaN - NaN and inf - inf are of no effect */
 INLINE vector within(vector x, vector least, vector most, vector a)
 {
     return kept(IS_ABOVE(x, least) & IS_BELOW(x, most), a + (x - x));
 }
 
-INLINE vector vector_size(vector x) { return (vector)((integers)x & ~SIGN_BIT); } /* |x| */
+INLINE vector within_size(vector x, vector most, vector a) /* where |x| < most */
+{
+    return kept(IS_BELOW(vector_size(x), most), a + (x - x));
+}
+
 INLINE vector with_sign_of(vector y, vector x) { return (vector)((integers)y | ((integers)x & SIGN_BIT)); }
 
 #endif

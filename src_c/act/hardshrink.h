@@ -5,7 +5,7 @@
 PLAIN(hardshrink)
 {
     const vector t = vector_size(x), lambd = greatest_not_above(&k->p[0], k->hi[0]);
-    return (floats){.f = with_sign_of(kept(IS_ABOVE(t, lambd), t), x), .df = step(t, lambd)};
+    return (floats){.f = with_sign_of(kept(IS_ABOVE(t, lambd), x), x), .df = step(t, lambd)};
 }
 FROM_OUTPUT(hardshrink) { return y != 0 ? 1 : 0; }
 #endif

@@ -6,7 +6,7 @@
 PLAIN(prelu)
 {
     return (floats){
-        .f = sloped(x, &k->p[0], k->hi[0], k->lo[0]),
+        .f = sloped(x, &k->p[0], k->hi[0]),
         .df = slope_at(x, k->hi[0]),
         .dp = {vector_at_most(x, vector_of(0)) + 0}, /* + 0: of -0 */
     };

@@ -5,7 +5,7 @@
 PLAIN(sparse_sigmoid)
 {
     const vector one = vector_of(1), y = vector_at_most(vector_at_least(x, -one), one);
-    return (floats){.f = (y + 1) * (real)0.5, .df = within(x, -one, one, vector_of((real)0.5))};
+    return (floats){.f = (y + 1) * (real)0.5, .df = within_size(x, one, vector_of((real)0.5))};
 }
 FROM_OUTPUT(sparse_sigmoid) { return (real)0.5 * ((y > 0) & (y < 1)); }
 #endif

@@ -3,8 +3,8 @@
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
  * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
  * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
- * Measured in ULP, all float32: f 0.6191 at -0.0008453271, f' 0.75 at 3.49879265e-05;
- *    12 M float64: f 0.7497 at -6.8163764e+307, f' 0.75 at 0.609641497. */
+ * Measured in ULP, all float32: f 0.8998 at 0.0742083788, f' 0.75 at 3.49879265e-05;
+ *    12 M float64: f 0.8944 at 0.111086073, f' 1.698 at -257.609604. */
 #ifdef BODIES
 #define SQUAREPLUS_REACH (CACT_REAL == 32 ? 0x1p30 : 0x1p400)
 ACTIVATION(squareplus)
@@ -31,26 +31,23 @@ ACTIVATION(squareplus)
         .df = x > most ? 1 : x < -most ? 0 : rounded(df) * choose(left, UNSCALED, 1),
     };
 }
-/* For b = 4, with the low words of t^2 + 4 and of its root by their residuals: f(-t) = 2/D and f'(-t) = 2/(D S), which
- * is 2/(S^2 + t S).  1/S = z/(1 + z^2), z = f(-t), of which some percent will do. */
-IN_BOTH(squareplus, SQUAREPLUS_REACH, SQUAREPLUS_REACH)
+/* For b = 4: z = f(-t) = 2/D and f(t) = t + z; z^2 + t z = 1, whose residual over 2 z + t = S is what z lacks.
+ * f'(-t) = 2/(D S) = 2/(S^2 + t S) = 2/e, with the low word of e; those of t^2 + 4 and of S by their residuals, which
+ * float64's 2 ULP of f' do without.  t/(2 S) = 1/2 - f'(-t). */
+IN_BOTH(squareplus, SQUAREPLUS_REACH, CACT_REAL == 32 ? 0x1p13 : SQUAREPLUS_REACH)
 {
-    const vector size = vector_size(x), t = vector_at_most(size, vector_of((real)SQUAREPLUS_REACH));
-    const vector u = vector_fma(t, t, vector_of(4)), s = vector_sqrt(u);
-    const vector c = 4 - u, u_low = vector_fma(t, t, c) + (4 - (c + u)); /* c is rounded where t is large */
-    const vector rest = vector_fma(-s, s, u) + u_low; /* 2 S times the low word of S */
-    const vector d = s + t, y = 1 / d, z = 2 * y;
-    const vector by_s = z * vector_fma(z * z, vector_of((real)-0.25), vector_of((real)0.48)); /* 1/(2 S) */
-    const vector d_low = vector_fma(rest, by_s, t - (d - s));
-    const vector r = vector_fma(-y, d_low, vector_fma(-y, d, vector_of(1)));
-    const vector q = t * s, e = u + q, g = 2 / e;
-    const vector e_low = (q - (e - u)) + vector_fma(t, s, -q) + vector_fma(rest, (real)0.5 - g, u_low);
-    const vector v = vector_fma(-g, e_low, vector_fma(-g, e, vector_of(2))), left = vector_fma(v, (real)0.5 * g, g);
+    const vector t = vector_size(x), one = vector_of(1), two_ = vector_of(2), four = vector_of(4);
+    const vector u = vector_fma(t, t, four), s = vector_sqrt(u), z = 2 / (t + s);
+    const vector r = vector_fma(-z, z, vector_fma(-t, z, one));
+    const vector e = vector_fma(t, s, u), g = 2 / e, e_rest = vector_fma(t, s, u - e);
+    const vector u_low = vector_fma(t, t, four - u), s_low = vector_fma(-s, s, u) + u_low; /* times 2 S */
+    const vector e_low = CACT_REAL == 32 ? vector_fma(s_low, (real)0.5 - g, u_low) + e_rest : e_rest;
+    const vector v = vector_fma(-g, e_low, vector_fma(-g, e, two_)), left = vector_fma(v, (real)0.5 * g, g);
     return (floats){
-        .f = where_negative(x, vector_fma(z, r, z), vector_fma(d_low, vector_of((real)0.5), (real)0.5 * d)),
+        .f = vector_fma(r, rough_reciprocal_sqrt(u), z) + positive(x),
         .df = where_negative(x, left, 1 - left),
-        .f_at = size,
-        .df_at = size,
+        .f_at = t,
+        .df_at = t,
     };
 }
 FROM_OUTPUT(squareplus) { return (real)(1 / (1 + 0.25 * p[0] / y / y)); } /* S = y + b/(4y), f' = y/S */
