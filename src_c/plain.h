@@ -3,6 +3,8 @@
  * Of the parameters they take hi + lo, the nearest real numbers and what is left (in float64 nothing).  Where these
  * are the same for all elements, what is made of them leaves the loop. */
 typedef double parameter __attribute__((vector_size(VECTOR * sizeof(double))));
+/* By parts as large as a register: gcc would copy a whole one by smaller stores, which the loads then wait for. */
+typedef double parameter_part __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 typedef struct {
     parameter p[2];
     vector hi[2], lo[2];
@@ -32,7 +34,8 @@ INLINE void take_parameters(parameters *k, int params, const double *const *p, i
 {
     for (int m = 0; m < params; m++) {
         if (each)
-            memcpy(&k->p[m], p[m] + i, sizeof k->p[m]);
+            for (size_t j = 0; j < sizeof(parameter) / sizeof(parameter_part); j++)
+                ((parameter_part *)&k->p[m])[j] = ((const parameter_part *)(p[m] + i))[j];
         else
             k->p[m] = p[m][0] - (parameter){0};
         split(&k->p[m], &k->hi[m], &k->lo[m]);
