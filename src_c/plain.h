@@ -13,9 +13,7 @@ typedef struct {
 #if CACT_REAL == 32
 INLINE precise parameter_half(const parameter *p, int upper) /* the lower or upper */
 {
-    precise r;
-    memcpy(&r, (const char *)p + upper * sizeof r, sizeof r);
-    return r;
+    return ((const parameter_part *)p)[upper];
 }
 #endif
 

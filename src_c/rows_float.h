@@ -1,33 +1,9 @@
 /* rows_float.h - what of rows_vector.h is of float rows alone: sums in doubles, and backward of log_softmax. */
 
-
-/* The k-th half of a vector as doubles; gcc takes them element by element. */
-INLINE wide half_of(vector v, int k)
-{
-#if defined(__AVX512F__)
-    return (wide)_mm512_cvtps_pd(k ? _mm512_extractf32x8_ps((__m512)v, 1) : _mm512_castps512_ps256((__m512)v));
-#elif defined(__AVX2__)
-    return (wide)_mm256_cvtps_pd(k ? _mm256_extractf128_ps((__m256)v, 1) : _mm256_castps256_ps128((__m256)v));
-#else
-    return (wide){v[2 * k], v[2 * k + 1]};
-#endif
-}
-
-INLINE wide wide_fma(wide a, wide b, wide c)
-{
-#if defined(__AVX512F__)
-    return (wide)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(__AVX2__)
-    return (wide)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#else
-    return (wide){fma_(a[0], b[0], c[0]), fma_(a[1], b[1], c[1])};
-#endif
-}
-
 INLINE void add_vector(wide *sum, vector v)
 {
-    sum[0] += half_of(v, 0);
-    sum[1] += half_of(v, 1);
+    sum[0] += precise_of(v, 0);
+    sum[1] += precise_of(v, 1);
 }
 
 /* In two words */

@@ -19,9 +19,9 @@ INLINE void quick_mean_block(quick_sums *s, int root, const float *dy, const flo
         const vector low = where(v > 0, vector_fma(-w, w, v) / (2 * w), vector_of(0));
         s->size[k] += root ? vector_size(a * w) : vector_size(a) + vector_size(v);
         for (int h = 0; h < 2; h++) {
-            const wide weight = root ? half_of(w, h) + half_of(low, h) : half_of(w, h);
+            const wide weight = root ? precise_of(w, h) + precise_of(low, h) : precise_of(w, h);
             s->weights[2 * k + h] += weight;
-            s->sums[2 * k + h] = wide_fma(half_of(a, h), weight, s->sums[2 * k + h]);
+            s->sums[2 * k + h] = precise_fma(precise_of(a, h), weight, s->sums[2 * k + h]);
         }
     }
 }

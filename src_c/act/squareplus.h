@@ -1,8 +1,8 @@
 /* squareplus(x) = (x + S)/2, S = sqrt(x^2 + b);  f' = (1 + x/S)/2          Barron 2021, arXiv:2112.11687
  * With t = |x| and D = t + S nothing cancels:
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
- * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b), so that t^2
- * stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
+ * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b),
+ * so that t^2 stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
  * Measured in ULP, all float32: f 0.8998 at 0.0742083788, f' 0.75 at 3.49879265e-05;
  *    12 M float64: f 0.8944 at 0.111086073, f' 1.698 at -257.609604. */
 #ifdef BODIES
