@@ -11,9 +11,11 @@ True
 """
 
 from . import init
-from .layers import Activation, BatchNorm, Dense, Dropout, Layer
+from .dropout import Dropout
+from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
+from .normalization import BatchNorm
 from .optimizers import SGD, Adam, Optimizer
 from .training import History, evaluate, train
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from .._lookup import get
 from .._shaped import RowActivation, ShapedActivation
-from ._validate import FRACTION, POSITIVE, SHARE, Array, count, float_dtype, matrix, real
+from ._validate import Array, count, float_dtype, matrix
 from .init import scheme
 
-__all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Layer"]
+__all__ = ["Activation", "Dense", "Layer"]
 
 
 class Layer:
@@ -40,7 +40,8 @@ class Layer:
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
-        self._expected: tuple[tuple[int, int], np.dtype[Any]] | None = None
+        self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._kept: dict[str, Array] | None = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -62,7 +63,10 @@ class Layer:
         TypeError
             If x is no array, or of another dtype than the layer.
         """
-        raise NotImplementedError
+        self._accept(x)
+        y = self._forward(x, training)
+        self._expected = y.shape, y.dtype
+        return y
 
     def backward(self, dy: Array) -> Array:
         """dL/dx from dL/dy, for the last `forward`; fills `grads`.
@@ -82,7 +86,29 @@ class Layer:
         TypeError
             For a dtype other than the output's.
         """
+        self._accept_grad(dy)
+        dx = self._backward(dy, True)
+        assert dx is not None
+        return dx
+
+    # What a layer computes.  Nothing is checked here: `forward` has done that, and a training
+    # loop, whose batches differ in length alone, does it once.
+
+    def _forward(self, x: Array, training: bool) -> Array:
         raise NotImplementedError
+
+    def _backward(self, dy: Array, wanted: bool) -> Array | None:
+        """dL/dx, which may be None where it is not `wanted`; fills `grads`."""
+        raise NotImplementedError
+
+    def _take(self, key: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array to write a result into: a new one, in a training loop the last step's."""
+        if self._kept is None:
+            return np.empty(shape, dtype)
+        kept = self._kept.get(key)
+        if kept is None or kept.shape[1:] != shape[1:] or len(kept) < shape[0] or kept.dtype != dtype:
+            kept = self._kept[key] = np.empty(shape, dtype)
+        return kept[: shape[0]]
 
     def width(self, n: int | None) -> int | None:
         """The number of features after the layer for n before it; None where it is not known."""
@@ -99,7 +125,6 @@ class Layer:
             raise TypeError(f"{self}: x must be {self.dtype}, got {x.dtype}")
         if self.n_in is not None and x.shape[1] != self.n_in:
             raise ValueError(f"{self}: x must have {self.n_in} features, got {x.shape[1]}")
-        self._expected = (len(x), x.shape[1] if self.n_out is None else self.n_out), x.dtype
 
     def _accept_grad(self, dy: Array) -> None:
         """Check the input of backward against the last output."""
@@ -165,20 +190,22 @@ class Dense(Layer):
     def __repr__(self) -> str:
         return f"Dense({self.n_in}, {self.n_out})"
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self._accept(x)
+    def _forward(self, x: Array, training: bool) -> Array:
         self._x = x
-        y: Array = x @ self.params["weight"]
+        weight = self.params["weight"]
+        y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
         if "bias" in self.params:
             y += self.params["bias"]
         return y
 
-    def backward(self, dy: Array) -> Array:
-        self._accept_grad(dy)
+    def _backward(self, dy: Array, wanted: bool) -> Array | None:
         np.matmul(self._x.T, dy, out=self.grads["weight"])
         if "bias" in self.grads:
             np.add.reduce(dy, axis=0, out=self.grads["bias"])
-        return dy @ self.params["weight"].T  # type: ignore[no-any-return]
+        if not wanted:
+            return None
+        dx = self._take("dx", (len(dy), self.n_in), self.dtype)
+        return np.matmul(dy, self.params["weight"].T, out=dx)
 
 
 class Activation(Layer):
@@ -238,15 +265,15 @@ class Activation(Layer):
     def __repr__(self) -> str:
         return f"Activation({self.activation.name})"
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self._accept(x)
+    def _forward(self, x: Array, training: bool) -> Array:
         for key, value in self.params.items():
             if not np.isfinite(value).all():
                 raise FloatingPointError(f"{self}: {key} is not finite")
         self.z, self.dz = x, None
-        y: Array = self.activation(x, **self.params)
+        width = self.width(x.shape[1])
+        assert width is not None
+        y: Array = self.activation(x, out=self._take("y", (len(x), width), x.dtype), **self.params)
         self._y = y if isinstance(self.activation, RowActivation) else None
-        self._expected = y.shape, x.dtype
         return y
 
     def width(self, n: int | None) -> int | None:
@@ -254,141 +281,16 @@ class Activation(Layer):
             return super().width(n)
         return self.activation.width(n)
 
-    def backward(self, dy: Array) -> Array:
-        self._accept_grad(dy)
+    def _backward(self, dy: Array, wanted: bool) -> Array:
+        assert self.z is not None
         # functions of rows have their backward from the output
-        result = self.activation.backward(dy, self.z if self._y is None else self._y, *self.params.values())
-        dz: Array
-        dz, *dparams = result if self.params else (result,)
-        for grad, value in zip(self.grads.values(), dparams):
-            grad[...] = value
+        source = self.z if self._y is None else self._y
+        dz = self._take("dz", self.z.shape, dy.dtype)
+        if self.params:
+            _, *dparams = self.activation.backward(dy, source, *self.params.values(), out=dz)
+            for grad, value in zip(self.grads.values(), dparams):
+                grad[...] = value
+        else:
+            self.activation.backward(dy, source, out=dz)
         self.dz = dz
         return dz
-
-
-class Dropout(Layer):
-    """Sets a share of the elements to 0 in training and scales the others by 1/(1 - rate).
-
-    Inverted dropout: the expected output is x, and inference is the identity.
-
-    Parameters
-    ----------
-    rate : float
-        The probability of an element to be dropped, in [0, 1).
-    rng : numpy.random.Generator, int or None
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `rate` is no number in [0, 1).
-
-    Source: Srivastava et al. 2014, JMLR 15.
-    """
-
-    def __init__(self, rate: float, rng: Any = None) -> None:
-        super().__init__()
-        self.rate = real("Dropout", "rate", rate, FRACTION)
-        self.rng = np.random.default_rng(rng)
-        self._mask: Array | None = None
-
-    def __repr__(self) -> str:
-        return f"Dropout({self.rate:g})"
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self._accept(x)
-        if not training or self.rate == 0:
-            self._mask = None
-            return x
-        mask = self.rng.random(x.shape, dtype=x.dtype)
-        np.greater_equal(mask, self.rate, out=mask)
-        mask *= 1 / (1 - self.rate)
-        self._mask = mask
-        return x * mask
-
-    def backward(self, dy: Array) -> Array:
-        self._accept_grad(dy)
-        return dy if self._mask is None else dy * self._mask
-
-
-class BatchNorm(Layer):
-    """y = gamma * (x - mean) / sqrt(var + eps) + beta, per feature.
-
-    In training the mean and the (biased) variance are the batch's; in inference they are
-    running averages, ``running = (1 - momentum) * running + momentum * batch``, that training
-    keeps, of the mean and of the unbiased variance.
-
-    Parameters
-    ----------
-    features : int
-    momentum : float, default 0.1
-        The weight of a new batch, in (0, 1].
-    eps : float, default 1e-5
-    dtype : float32 or float64, default float32
-
-    Attributes
-    ----------
-    running_mean, running_var : ndarray of shape (features,)
-
-    Raises
-    ------
-    ValueError, TypeError
-        For `features` below 1, `momentum` outside (0, 1], `eps` not positive, another dtype;
-        in `forward` also for a training batch of fewer than 2 samples.
-
-    Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
-    """
-
-    n_in: int
-    dtype: np.dtype[Any]
-
-    def __init__(
-        self, features: int, momentum: float = 0.1, eps: float = 1e-5, dtype: Any = np.float32
-    ) -> None:
-        super().__init__()
-        self.n_in = self.n_out = count("BatchNorm", "features", features)
-        self.momentum = real(str(self), "momentum", momentum, SHARE)
-        self.eps = real(str(self), "eps", eps, POSITIVE)
-        self.dtype = float_dtype(str(self), dtype)
-        self._add("gamma", np.ones(self.n_in, self.dtype))
-        self._add("beta", np.zeros(self.n_in, self.dtype))
-        self.running_mean: Array = np.zeros(self.n_in, self.dtype)
-        self.running_var: Array = np.ones(self.n_in, self.dtype)
-
-    def __repr__(self) -> str:
-        return f"BatchNorm({self.n_in})"
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self._accept(x)
-        n = len(x)
-        if training and n < 2:
-            raise ValueError(f"{self}: training needs at least 2 samples in a batch, got {n}")
-        mean = x.mean(axis=0) if training else self.running_mean
-        self._xhat = xhat = x - mean
-        if training:
-            var = np.mean(xhat * xhat, axis=0)
-            for running, batch in ((self.running_mean, mean), (self.running_var, var * (n / (n - 1)))):
-                running += self.momentum * (batch - running)
-        else:
-            var = self.running_var
-        self._inv_std = 1 / np.sqrt(var + self.eps)
-        self._training = training
-        xhat *= self._inv_std
-        y: Array = xhat * self.params["gamma"]
-        y += self.params["beta"]
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        self._accept_grad(dy)
-        dgamma, dbeta = self.grads["gamma"], self.grads["beta"]
-        np.add.reduce(dy * self._xhat, axis=0, out=dgamma)
-        np.add.reduce(dy, axis=0, out=dbeta)
-        scale = self.params["gamma"] * self._inv_std
-        if not self._training:
-            dx: Array = dy * scale
-            return dx
-        # mean and variance depend on x too: their part is what dy has along 1 and along xhat
-        dx = self._xhat * (dgamma / -len(dy))
-        dx += dy
-        dx -= dbeta / len(dy)
-        dx *= scale
-        return dx

@@ -9,8 +9,10 @@ import numpy as np
 
 from .._lookup import get
 from ._validate import FRACTION, Array, count, float_dtype, matrix, real
+from .dropout import Dropout
 from .init import for_activation
-from .layers import Activation, BatchNorm, Dense, Dropout, Layer
+from .layers import Activation, Dense, Layer
+from .normalization import BatchNorm
 
 __all__ = ["Sequential", "mlp"]
 
