@@ -11,25 +11,29 @@ True
 """
 
 from . import init
+from ._validate import NonFiniteError
 from .dropout import Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
 from .normalization import BatchNorm
-from .optimizers import SGD, Adam, Optimizer
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
     "Activation",
     "Adam",
+    "AdamW",
     "BatchNorm",
     "Dense",
     "Dropout",
     "History",
     "Layer",
     "Loss",
+    "NonFiniteError",
     "Optimizer",
+    "RMSProp",
     "Sequential",
     "SoftmaxCrossEntropy",
     "evaluate",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._lookup import get
 from .._shaped import RowActivation, ShapedActivation
-from ._validate import Array, count, float_dtype, matrix
+from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
@@ -268,7 +268,7 @@ class Activation(Layer):
     def _forward(self, x: Array, training: bool) -> Array:
         for key, value in self.params.items():
             if not np.isfinite(value).all():
-                raise FloatingPointError(f"{self}: {key} is not finite")
+                raise NonFiniteError(f"{self}: {key} is not finite")
         self.z, self.dz = x, None
         width = self.width(x.shape[1])
         assert width is not None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._lookup import get
+from ._flat import FlatParameters
 from ._validate import FRACTION, Array, count, float_dtype, matrix, real
 from .dropout import Dropout
 from .init import for_activation
@@ -47,6 +48,7 @@ class Sequential:
         if not layers:
             raise ValueError("Sequential: there must be at least one layer")
         self.layers = layers
+        self._flat: FlatParameters | None = None
         self.outputs: list[Array] = []
         self.n_in: int | None = None
         self.n_out: int | None = None
@@ -76,6 +78,32 @@ class Sequential:
             x = layer.forward(x, training)
             outputs.append(x)
         return x
+
+    def flat(self) -> FlatParameters:
+        """All parameters as one array, all gradients as another.
+
+        Optimisers work on them.  The layers' own arrays are views of them from the first call
+        on, also where one was replaced since.
+
+        Returns
+        -------
+        FlatParameters
+            `values` and `grads`, of shape (parameters,).
+
+        Raises
+        ------
+        ValueError
+            Where a layer's array was replaced by one of another shape or dtype.
+        """
+        if self._flat is None:
+            self._flat = FlatParameters(self.layers)
+        else:
+            self._flat.sync()
+        return self._flat
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy has arrays of its own; the batches of the last pass are nobody's
+        return {**self.__dict__, "_flat": None, "outputs": []}
 
     def backward(self, dy: Array) -> Array:
         """dL/dx of the last `forward` from dL/dy; fills every layer's gradients."""
