@@ -19,7 +19,8 @@ class Layer:
 
     A layer takes and gives 2-D arrays (samples, features) of float32 or float64, and keeps
     their dtype.  `forward` stores what `backward` needs; arrays are kept by reference, so
-    they must not be changed in between.
+    they must not be changed in between.  A layer of one's own overrides `_forward` and
+    `_backward`, which compute; `forward` and `backward` check what they get and call them.
 
     Attributes
     ----------
@@ -27,6 +28,8 @@ class Layer:
         What is learned; optimisers change these arrays in place.
     grads : dict of str to ndarray
         dL/dparams: the same keys, shapes and dtypes; overwritten by `backward`.
+    buffers : dict of str to ndarray
+        What training changes besides, in place: running averages.
     n_in, n_out : int or None
         Features before and after; None where any number is taken and kept.
     dtype : numpy.dtype or None
@@ -40,6 +43,7 @@ class Layer:
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
         self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._kept: dict[str, Array] | None = None
 

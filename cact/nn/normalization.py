@@ -53,11 +53,21 @@ class BatchNorm(Layer):
         self.dtype = float_dtype(str(self), dtype)
         self._add("gamma", np.ones(self.n_in, self.dtype))
         self._add("beta", np.zeros(self.n_in, self.dtype))
-        self.running_mean: Array = np.zeros(self.n_in, self.dtype)
-        self.running_var: Array = np.ones(self.n_in, self.dtype)
+        self.buffers["running_mean"] = np.zeros(self.n_in, self.dtype)
+        self.buffers["running_var"] = np.ones(self.n_in, self.dtype)
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.n_in})"
+
+    @property
+    def running_mean(self) -> Array:
+        """The average of the batches' means."""
+        return self.buffers["running_mean"]
+
+    @property
+    def running_var(self) -> Array:
+        """The average of the batches' unbiased variances."""
+        return self.buffers["running_var"]
 
     def _forward(self, x: Array, training: bool) -> Array:
         n = len(x)

@@ -137,12 +137,12 @@ class Recorder(nn.Layer):
         super().__init__()
         self.batches = []
 
-    def forward(self, x, training=False):
+    def _forward(self, x, training):
         if training:
             self.batches.append(x[:, 0].tolist())
         return x
 
-    def backward(self, dy):
+    def _backward(self, dy, wanted):
         return dy
 
 
