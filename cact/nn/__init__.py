@@ -1,4 +1,4 @@
-"""A small multilayer perceptron: layers, losses, optimisers, initial weights, training.
+"""A small multilayer perceptron: layers, losses, optimisers, schedules, initial weights, training.
 
 >>> import numpy as np
 >>> from cact import nn
@@ -10,30 +10,51 @@
 True
 """
 
-from . import init
+from . import init, schedules
 from .dropout import Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
 from .normalization import BatchNorm
 from .optimizers import SGD, Adam, Optimizer
+from .schedules import (
+    Adaptive,
+    Constant,
+    Cosine,
+    InverseScaling,
+    OneCycle,
+    Schedule,
+    Step,
+    WarmUp,
+    get_schedule,
+)
 from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
     "Activation",
     "Adam",
+    "Adaptive",
     "BatchNorm",
+    "Constant",
+    "Cosine",
     "Dense",
     "Dropout",
     "History",
+    "InverseScaling",
     "Layer",
     "Loss",
+    "OneCycle",
     "Optimizer",
+    "Schedule",
     "Sequential",
     "SoftmaxCrossEntropy",
+    "Step",
+    "WarmUp",
     "evaluate",
+    "get_schedule",
     "init",
     "mlp",
+    "schedules",
     "train",
 ]
