@@ -11,7 +11,7 @@ True
 """
 
 from . import init, schedules
-from .dropout import Dropout
+from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
@@ -35,6 +35,7 @@ __all__ = [
     "Activation",
     "Adam",
     "Adaptive",
+    "AlphaDropout",
     "BatchNorm",
     "Constant",
     "Cosine",

@@ -205,6 +205,7 @@ LAYERS = {
     "prelu": lambda dtype: nn.Activation("prelu", dtype=dtype),
     "prelu per feature": lambda dtype: nn.Activation("prelu", features=4, dtype=dtype),
     "dropout": lambda dtype: nn.Dropout(0.5, rng=0),
+    "alpha dropout": lambda dtype: nn.AlphaDropout(0.5, rng=0),
     "batch norm": lambda dtype: nn.BatchNorm(4, dtype=dtype),
 }
 
