@@ -15,7 +15,7 @@ from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
-from .normalization import BatchNorm
+from .normalization import BatchNorm, LayerNorm
 from .optimizers import SGD, Adam, Optimizer
 from .schedules import (
     Adaptive,
@@ -44,6 +44,7 @@ __all__ = [
     "History",
     "InverseScaling",
     "Layer",
+    "LayerNorm",
     "Loss",
     "OneCycle",
     "Optimizer",

@@ -207,6 +207,7 @@ LAYERS = {
     "dropout": lambda dtype: nn.Dropout(0.5, rng=0),
     "alpha dropout": lambda dtype: nn.AlphaDropout(0.5, rng=0),
     "batch norm": lambda dtype: nn.BatchNorm(4, dtype=dtype),
+    "layer norm": lambda dtype: nn.LayerNorm(4, dtype=dtype),
 }
 
 
