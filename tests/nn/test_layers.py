@@ -106,7 +106,7 @@ def test_dropout_gradients():
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@pytest.mark.parametrize("normalization", [None, "batch"])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 def test_network_gradients(name, normalization):
     """All layers together, in training mode, with the dropout masks fixed."""
     x = samples(7, 4)
@@ -122,7 +122,7 @@ def test_network_gradients(name, normalization):
 
         before()
         network.forward(x, training=True)
-        # batch norm may scale up a step, but not a hundredfold
+        # a normalisation may scale up a step, but not a hundredfold
         if all(off_kinks(layer.z, RECORDS[name].kinks_at()) for layer in network.activations):
             break
     else:

@@ -42,6 +42,7 @@ LEARNERS = {
     "prelu, adam": ("prelu", {"optimizer": lambda net: nn.Adam(net, 0.01)}),
     "selu, dropout": ("selu", {"dropout": 0.1}),
     "sigmoid, batch norm": ("sigmoid", {"normalization": "batch"}),
+    "gelu, layer norm": ("gelu", {"normalization": "layer"}),
     "float64": ("silu", {"dtype": np.float64}),
 }
 
