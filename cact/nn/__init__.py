@@ -1,4 +1,4 @@
-"""A small multilayer perceptron: layers, losses, optimisers, initial weights, training.
+"""A small multilayer perceptron: layers, losses, optimisers, schedules, initial weights, training.
 
 >>> import numpy as np
 >>> from cact import nn
@@ -10,13 +10,13 @@
 True
 """
 
-from . import init
+from . import init, schedules
 from ._validate import NonFiniteError
-from .dropout import Dropout
+from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
-from .normalization import BatchNorm
+from .normalization import BatchNorm, LayerNorm
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .training import History, evaluate, train
 
@@ -25,11 +25,13 @@ __all__ = [
     "Activation",
     "Adam",
     "AdamW",
+    "AlphaDropout",
     "BatchNorm",
     "Dense",
     "Dropout",
     "History",
     "Layer",
+    "LayerNorm",
     "Loss",
     "NonFiniteError",
     "Optimizer",
@@ -39,5 +41,6 @@ __all__ = [
     "evaluate",
     "init",
     "mlp",
+    "schedules",
     "train",
 ]

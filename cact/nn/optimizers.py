@@ -10,6 +10,7 @@ import numpy as np
 
 from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE_OR_NONE, Array, NonFiniteError, real
 from .network import Sequential
+from .schedules import Schedule, get_schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
 
@@ -22,8 +23,9 @@ class Optimizer:
     Parameters
     ----------
     network : Sequential
-    lr : float
-        Learning rate, positive; may be changed between steps.
+    lr : float, Schedule or callable
+        Learning rate, positive; may be changed between steps.  A schedule (`cact.nn.schedules`),
+        or a function of the step, sets it before each step.
     weight_decay : float, default 0.0
         L2 penalty: ``weight_decay * param`` is added to the gradient of weight matrices.
         Biases, normalisation and the activations' own parameters (He et al. 2015) have none.
@@ -33,6 +35,7 @@ class Optimizer:
 
     Attributes
     ----------
+    schedule : Schedule or None
     steps : int
         Steps done.
     state : dict of str to ndarray
@@ -45,13 +48,14 @@ class Optimizer:
     """
 
     def __init__(
-        self, network: Sequential, lr: float, weight_decay: float = 0.0, clip_norm: float | None = None
+        self, network: Sequential, lr: Any, weight_decay: float = 0.0, clip_norm: float | None = None
     ) -> None:
         name = type(self).__name__
         if not isinstance(network, Sequential):
             raise TypeError(f"{name}: network must be a Sequential, got {type(network).__name__}")
         self.network = network
-        self.lr = real(name, "lr", lr, POSITIVE)
+        self.schedule = get_schedule(lr) if isinstance(lr, Schedule) or callable(lr) else None
+        self.lr = real(name, "lr", lr, POSITIVE) if self.schedule is None else self.schedule.lr(0)
         self.weight_decay = real(name, "weight_decay", weight_decay, NON_NEGATIVE)
         self.clip_norm = None if clip_norm is None else real(name, "clip_norm", clip_norm, POSITIVE)
         network.flat()  # from here on the layers' arrays stay where they are
@@ -69,6 +73,8 @@ class Optimizer:
         """
         flat = self.network.flat()
         self._limit(flat.grads)
+        if self.schedule is not None:
+            self.lr = self.schedule.lr(self.steps)
         self.steps += 1
         decayed = flat.weights if self.weight_decay else 0
         self._prepare()
@@ -147,7 +153,7 @@ class SGD(Optimizer):
     def __init__(
         self,
         network: Sequential,
-        lr: float,
+        lr: Any,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
@@ -201,7 +207,7 @@ class RMSProp(Optimizer):
     def __init__(
         self,
         network: Sequential,
-        lr: float = 1e-3,
+        lr: Any = 1e-3,
         decay: float = 0.9,
         momentum: float = 0.0,
         eps: float = 1e-8,
@@ -263,7 +269,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         network: Sequential,
-        lr: float = 1e-3,
+        lr: Any = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
@@ -330,7 +336,7 @@ class AdamW(Adam):
     def __init__(
         self,
         network: Sequential,
-        lr: float = 1e-3,
+        lr: Any = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,

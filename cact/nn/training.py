@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validate import Array, NonFiniteError, count, matrix
+from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential
 from .optimizers import Optimizer
@@ -270,6 +270,8 @@ def train(
     rng: Any = None,
     sample_weight: Array | None = None,
     validation: tuple[Array, Array] | None = None,
+    patience: int | None = None,
+    tol: float = 1e-4,
     callback: Callable[[int, Sequential, History], Any] | None = None,
 ) -> History:
     """Train a network on shuffled batches.
@@ -294,6 +296,11 @@ def train(
         Of each sample in its batch's mean.
     validation : (X, y), optional
         Evaluated after each epoch.
+    patience : int, optional
+        After more than so many epochs in a row whose loss (of the validation set, if there is
+        one) is not below the best one by `tol`, training ends, unless the optimiser's schedule
+        has another rate to try (`cact.nn.schedules.Adaptive`).
+    tol : float, default 1e-4
     callback : callable, optional
         ``callback(epoch, network, history)`` after each epoch, counted from 0; training ends
         if it returns True.
@@ -320,8 +327,11 @@ def train(
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise TypeError("train: validation must be a pair (X, y)")
         _check(network, loss, *validation, "train: validation")
+    patience = None if patience is None else count("train", "patience", patience)
+    tol = real("train", "tol", tol, NON_NEGATIVE)
     rng = np.random.default_rng(rng)
     history = History()
+    best, waited = math.inf, 0
     trainer = Trainer(network, loss, optimizer)
     for epoch in range(epochs):
         order, mean = rng.permutation(len(X)), _Mean()
@@ -346,6 +356,16 @@ def train(
             history.val_loss.append(val_loss)
             if classes:
                 history.val_accuracy.append(val_accuracy)
-        if callback is not None and callback(epoch, network, history) is True:
+        schedule = optimizer.schedule
+        if schedule is not None:
+            schedule.epoch_ended(len(X) * (epoch + 1), train_loss)
+        watched = train_loss if validation is None else history.val_loss[-1]
+        waited = waited + 1 if watched > best - tol else 0
+        best = min(best, watched)
+        done = callback is not None and callback(epoch, network, history) is True
+        if patience is not None and waited > patience:
+            waited = 0
+            done = schedule is None or schedule.no_improvement() or done
+        if done:
             break
     return history
