@@ -35,11 +35,12 @@ class Dropout(Layer):
     Source: Srivastava et al. 2014, JMLR 15.
     """
 
+    _mask: Array | None = None
+
     def __init__(self, rate: float, rng: Any = None) -> None:
         super().__init__()
         self.rate = real(type(self).__name__, "rate", rate, FRACTION)
         self.rng = np.random.default_rng(rng)
-        self._mask: Array | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.rate:g})"

@@ -13,6 +13,8 @@ from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
 
+OF_THE_LAST_PASS = {"_expected", "_kept", "_x", "_y", "z", "dz", "_mask", "_xhat", "_inv_std", "_training"}
+
 
 class Layer:
     """Base of the layers.
@@ -39,13 +41,17 @@ class Layer:
     n_in: int | None = None
     n_out: int | None = None
     dtype: np.dtype[Any] | None = None
+    _expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None  # the last output's shape and dtype
+    _kept: dict[str, Array] | None = None
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
-        self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
-        self._kept: dict[str, Array] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy does not carry the last batch along
+        return {key: value for key, value in self.__dict__.items() if key not in OF_THE_LAST_PASS}
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -143,7 +149,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """y = x @ weight + bias.
+    """y = x @ weight + bias.  A first layer takes SciPy's sparse x too.
 
     Parameters
     ----------
@@ -194,16 +200,32 @@ class Dense(Layer):
     def __repr__(self) -> str:
         return f"Dense({self.n_in}, {self.n_out})"
 
-    def _forward(self, x: Array, training: bool) -> Array:
+    def _accept(self, x: Any) -> None:
+        if not hasattr(x, "tocsr"):
+            super()._accept(x)
+            return
+        # SciPy's sparse matrices and arrays, which only a first layer meets
+        if x.dtype != self.dtype:
+            raise TypeError(f"{self}: x must be {self.dtype}, got {x.dtype}")
+        if x.ndim != 2 or x.shape[1] != self.n_in:
+            raise ValueError(f"{self}: x must have shape (samples, {self.n_in}), got {x.shape}")
+
+    def _forward(self, x: Any, training: bool) -> Array:
         self._x = x
         weight = self.params["weight"]
-        y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        if isinstance(x, np.ndarray):
+            y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        else:
+            y = x @ weight
         if "bias" in self.params:
             y += self.params["bias"]
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
-        np.matmul(self._x.T, dy, out=self.grads["weight"])
+        if isinstance(self._x, np.ndarray):
+            np.matmul(self._x.T, dy, out=self.grads["weight"])
+        else:
+            self.grads["weight"][...] = self._x.T @ dy
         if "bias" in self.grads:
             np.add.reduce(dy, axis=0, out=self.grads["bias"])
         if not wanted:
@@ -242,11 +264,12 @@ class Activation(Layer):
         with bound values of another shape.
     """
 
+    z: Array | None = None
+    dz: Array | None = None
+
     def __init__(self, activation: Any, *, features: int | None = None, dtype: Any = np.float32) -> None:
         super().__init__()
         self.activation = get(activation)
-        self.z: Array | None = None
-        self.dz: Array | None = None
         learnable = self.activation.learnable
         if features is not None:
             if not learnable:
@@ -268,6 +291,11 @@ class Activation(Layer):
 
     def __repr__(self) -> str:
         return f"Activation({self.activation.name})"
+
+    @property
+    def function(self) -> Any:
+        """The activation with what has been learned bound to it."""
+        return self.activation.bind(**self.params)
 
     def _forward(self, x: Array, training: bool) -> Array:
         for key, value in self.params.items():

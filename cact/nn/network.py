@@ -9,7 +9,7 @@ import numpy as np
 
 from .._lookup import get
 from ._flat import FlatParameters
-from ._validate import FRACTION, Array, count, float_dtype, matrix, real
+from ._validate import FRACTION, Array, count, float_dtype, real
 from .dropout import AlphaDropout, Dropout
 from .init import for_activation
 from .layers import Activation, Dense, Layer
@@ -141,13 +141,13 @@ class Sequential:
             As `Layer.forward`; for a `batch_size` below 1.
         """
         batch_size = count("predict", "batch_size", batch_size)
-        matrix("predict", "x", x)
         y = self.forward(x[:batch_size])
-        if len(x) <= batch_size:
+        n = x.shape[0]
+        if n <= batch_size:
             return y
-        result = np.empty((len(x), y.shape[1]), y.dtype)
+        result = np.empty((n, y.shape[1]), y.dtype)
         result[:batch_size] = y
-        for start in range(batch_size, len(x), batch_size):
+        for start in range(batch_size, n, batch_size):
             rows = slice(start, start + batch_size)
             result[rows] = self.forward(x[rows])
         return result
