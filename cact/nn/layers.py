@@ -8,13 +8,14 @@ import numpy as np
 
 from .._lookup import get
 from .._shaped import RowActivation, ShapedActivation
+from ._arrays import Workspace
 from ._validate import Array, count, float_dtype, matrix
 from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
 
 
-class Layer:
+class Layer(Workspace):
     """Base of the layers.
 
     A layer takes and gives 2-D arrays (samples, features) of float32 or float64, and keeps
@@ -41,7 +42,6 @@ class Layer:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
-        self._kept: dict[str, Array] | None = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -100,15 +100,6 @@ class Layer:
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         """dL/dx, which may be None where it is not `wanted`; fills `grads`."""
         raise NotImplementedError
-
-    def _take(self, key: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array to write a result into: a new one, in a training loop the last step's."""
-        if self._kept is None:
-            return np.empty(shape, dtype)
-        kept = self._kept.get(key)
-        if kept is None or kept.shape[1:] != shape[1:] or len(kept) < shape[0] or kept.dtype != dtype:
-            kept = self._kept[key] = np.empty(shape, dtype)
-        return kept[: shape[0]]
 
     def width(self, n: int | None) -> int | None:
         """The number of features after the layer for n before it; None where it is not known."""
