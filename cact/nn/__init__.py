@@ -14,7 +14,18 @@ from . import init, schedules
 from ._validate import NonFiniteError
 from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
-from .losses import Loss, SoftmaxCrossEntropy
+from .losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CallableLoss,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SoftmaxCrossEntropy,
+    SquaredError,
+    get_loss,
+)
 from .network import Sequential, mlp
 from .normalization import BatchNorm, LayerNorm
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
@@ -22,23 +33,31 @@ from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
+    "AbsoluteError",
     "Activation",
     "Adam",
     "AdamW",
     "AlphaDropout",
     "BatchNorm",
+    "BinaryCrossEntropy",
+    "CallableLoss",
     "Dense",
     "Dropout",
     "History",
+    "Huber",
     "Layer",
     "LayerNorm",
     "Loss",
     "NonFiniteError",
     "Optimizer",
+    "Poisson",
+    "Quantile",
     "RMSProp",
     "Sequential",
     "SoftmaxCrossEntropy",
+    "SquaredError",
     "evaluate",
+    "get_loss",
     "init",
     "mlp",
     "schedules",

@@ -8,15 +8,14 @@ import numpy as np
 
 from .._lookup import get
 from .._shaped import RowActivation, ShapedActivation
+from ._arrays import Workspace
 from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
 
-OF_THE_LAST_PASS = {"_expected", "_kept", "_x", "_y", "z", "dz", "_mask", "_xhat", "_inv_std", "_training"}
 
-
-class Layer:
+class Layer(Workspace):
     """Base of the layers.
 
     A layer takes and gives 2-D arrays (samples, features) of float32 or float64, and keeps
@@ -42,16 +41,14 @@ class Layer:
     n_out: int | None = None
     dtype: np.dtype[Any] | None = None
     _expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None  # the last output's shape and dtype
-    _kept: dict[str, Array] | None = None
+    _transient = frozenset(
+        ("_kept", "_expected", "_x", "_y", "z", "dz", "_mask", "_xhat", "_inv_std", "_training")
+    )
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        # a copy does not carry the last batch along
-        return {key: value for key, value in self.__dict__.items() if key not in OF_THE_LAST_PASS}
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -110,15 +107,6 @@ class Layer:
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         """dL/dx, which may be None where it is not `wanted`; fills `grads`."""
         raise NotImplementedError
-
-    def _take(self, key: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array to write a result into: a new one, in a training loop the last step's."""
-        if self._kept is None:
-            return np.empty(shape, dtype)
-        kept = self._kept.get(key)
-        if kept is None or kept.shape[1:] != shape[1:] or len(kept) < shape[0] or kept.dtype != dtype:
-            kept = self._kept[key] = np.empty(shape, dtype)
-        return kept[: shape[0]]
 
     def width(self, n: int | None) -> int | None:
         """The number of features after the layer for n before it; None where it is not known."""
