@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,6 +59,29 @@ class BatchNorm(Layer):
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.n_in})"
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        return {"running_mean": self.running_mean, "running_var": self.running_var}
+
+    _arguments: ClassVar = {"features": (int,), "momentum": (float,), "eps": (float,), "dtype": (str,)}
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "features": self.n_in,
+            "momentum": self.momentum,
+            "eps": self.eps,
+            "dtype": self.dtype.name,
+        }
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(("gamma", "beta", "running_mean", "running_var"), (config["features"],))
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        if (self.running_var < 0).any():
+            raise ValueError("running_var is negative")
 
     def _forward(self, x: Array, training: bool) -> Array:
         n = len(x)
