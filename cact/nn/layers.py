@@ -325,15 +325,13 @@ class Activation(Layer):
         f = self.activation
         if RECORDS.get(f.name) is not f._record:
             raise TypeError("functions are kept by name alone: register them first, with cact.register")
-        features = None if self._features is None else self.n_in
-        config = {
+        params = f.bind(**f.params).params  # as checked; a registered function's defaults are not yet
+        return {
             "activation": f.name,
-            "params": {key: _listed(key, value) for key, value in f.params.items()},
-            "features": features,
+            "params": {key: _listed(key, value) for key, value in params.items()},
+            "features": None if self._features is None else self.n_in,
             "dtype": None if self.dtype is None else self.dtype.name,
         }
-        _bound(config)  # what cannot be read is not written
-        return config
 
     @classmethod
     def _from_config(cls, config: Mapping[str, Any]) -> Activation:
