@@ -181,6 +181,8 @@ def test_every_layer_has_its_description() -> None:
         nn.Activation("prelu", features=3), nn.Activation("xielu"),
     ]  # fmt: skip
     assert {type(layer).__name__ for layer in examples} == set(files.LAYERS)
+    layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Layer)}
+    assert layers - {nn.Layer} == set(files.LAYERS.values())
     for layer in examples:
         config = layer._config()
         assert config.keys() == layer._arguments.keys()
