@@ -555,7 +555,7 @@ def test_every_flipped_bit(small: bytes, path: Path) -> None:
 
 
 def test_every_byte_replaced(small: bytes, path: Path) -> None:
-    for value in b'\xff"0-':
+    for value in b'"0':
         for i in range(int.from_bytes(small[:8], "little") + 8):
             check_hostile(path, small[:i] + bytes([value]) + small[i + 1 :])
 
