@@ -1,4 +1,4 @@
-"""A small multilayer perceptron: layers, losses, optimisers, initial weights, training.
+"""A small multilayer perceptron: layers, losses, optimisers, schedules, initial weights, training.
 
 >>> import numpy as np
 >>> from cact import nn
@@ -10,30 +10,37 @@
 True
 """
 
-from . import init
-from .dropout import Dropout
+from . import init, schedules
+from ._validate import NonFiniteError
+from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential, mlp
-from .normalization import BatchNorm
-from .optimizers import SGD, Adam, Optimizer
+from .normalization import BatchNorm, LayerNorm
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
     "Activation",
     "Adam",
+    "AdamW",
+    "AlphaDropout",
     "BatchNorm",
     "Dense",
     "Dropout",
     "History",
     "Layer",
+    "LayerNorm",
     "Loss",
+    "NonFiniteError",
     "Optimizer",
+    "RMSProp",
     "Sequential",
     "SoftmaxCrossEntropy",
     "evaluate",
     "init",
     "mlp",
+    "schedules",
     "train",
 ]

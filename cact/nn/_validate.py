@@ -23,6 +23,11 @@ NON_NEGATIVE: tuple[Callable[[float], bool], str] = (
 )
 FRACTION: tuple[Callable[[float], bool], str] = (lambda v: 0 <= v < 1, "in [0, 1)")
 SHARE: tuple[Callable[[float], bool], str] = (lambda v: 0 < v <= 1, "in (0, 1]")
+SHARE_OR_NONE: tuple[Callable[[float], bool], str] = (lambda v: 0 <= v <= 1, "in [0, 1]")
+
+
+class NonFiniteError(FloatingPointError, ValueError):
+    """A loss, a gradient or a parameter is infinite or NaN."""
 
 
 def real(where: str, name: str, value: Any, domain: tuple[Callable[[float], bool], str]) -> float:

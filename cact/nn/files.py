@@ -28,15 +28,17 @@ import numpy as np
 
 from .._files import write_file
 from ._validate import Array
-from .dropout import Dropout
+from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .network import Sequential
-from .normalization import BatchNorm
+from .normalization import BatchNorm, LayerNorm
 
 __all__ = ["load", "pack", "plan", "read", "save", "write"]
 
 #: The layers that files know, by name.
-LAYERS: dict[str, type[Layer]] = {kind.__name__: kind for kind in (Activation, BatchNorm, Dense, Dropout)}
+LAYERS: dict[str, type[Layer]] = {
+    kind.__name__: kind for kind in (Activation, AlphaDropout, BatchNorm, Dense, Dropout, LayerNorm)
+}
 
 #: Of the description, in `write`; files with another are refused.
 FORMAT = 1

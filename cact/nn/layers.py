@@ -10,10 +10,12 @@ import numpy as np
 from .._lookup import get
 from .._registry import RECORDS
 from .._shaped import RowActivation, ShapedActivation
-from ._validate import Array, count, float_dtype, matrix
+from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
+
+OF_THE_LAST_PASS = {"_expected", "_kept", "_x", "_y", "z", "dz", "_mask", "_xhat", "_inv_std", "_training"}
 
 
 class Layer:
@@ -21,7 +23,8 @@ class Layer:
 
     A layer takes and gives 2-D arrays (samples, features) of float32 or float64, and keeps
     their dtype.  `forward` stores what `backward` needs; arrays are kept by reference, so
-    they must not be changed in between.
+    they must not be changed in between.  A layer of one's own overrides `_forward` and
+    `_backward`, which compute; `forward` and `backward` check what they get and call them.
 
     Attributes
     ----------
@@ -30,7 +33,7 @@ class Layer:
     grads : dict of str to ndarray
         dL/dparams: the same keys, shapes and dtypes; overwritten by `backward`.
     buffers : dict of str to ndarray
-        What the layer keeps beside them, such as running averages; a new dict in each access.
+        What training changes besides, in place: running averages.
     n_in, n_out : int or None
         Features before and after; None where any number is taken and kept.
     dtype : numpy.dtype or None
@@ -40,16 +43,17 @@ class Layer:
     n_in: int | None = None
     n_out: int | None = None
     dtype: np.dtype[Any] | None = None
+    _expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None  # the last output's shape and dtype
+    _kept: dict[str, Array] | None = None
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
-        self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
-        self._kept: dict[str, Array] | None = None
+        self.buffers: dict[str, Array] = {}
 
-    @property
-    def buffers(self) -> dict[str, Array]:
-        return {}
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy does not carry the last batch along
+        return {key: value for key, value in self.__dict__.items() if key not in OF_THE_LAST_PASS}
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -172,7 +176,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """y = x @ weight + bias.
+    """y = x @ weight + bias.  A first layer takes SciPy's sparse x too.
 
     Parameters
     ----------
@@ -238,16 +242,32 @@ class Dense(Layer):
         bias = {"bias": (config["n_out"],)} if config["bias"] else {}
         return {"weight": (config["n_in"], config["n_out"]), **bias}
 
-    def _forward(self, x: Array, training: bool) -> Array:
+    def _accept(self, x: Any) -> None:
+        if not hasattr(x, "tocsr"):
+            super()._accept(x)
+            return
+        # SciPy's sparse matrices and arrays, which only a first layer meets
+        if x.dtype != self.dtype:
+            raise TypeError(f"{self}: x must be {self.dtype}, got {x.dtype}")
+        if x.ndim != 2 or x.shape[1] != self.n_in:
+            raise ValueError(f"{self}: x must have shape (samples, {self.n_in}), got {x.shape}")
+
+    def _forward(self, x: Any, training: bool) -> Array:
         self._x = x
         weight = self.params["weight"]
-        y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        if isinstance(x, np.ndarray):
+            y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        else:
+            y = x @ weight
         if "bias" in self.params:
             y += self.params["bias"]
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
-        np.matmul(self._x.T, dy, out=self.grads["weight"])
+        if isinstance(self._x, np.ndarray):
+            np.matmul(self._x.T, dy, out=self.grads["weight"])
+        else:
+            self.grads["weight"][...] = self._x.T @ dy
         if "bias" in self.grads:
             np.add.reduce(dy, axis=0, out=self.grads["bias"])
         if not wanted:
@@ -286,12 +306,13 @@ class Activation(Layer):
         with bound values of another shape.
     """
 
+    z: Array | None = None
+    dz: Array | None = None
+
     def __init__(self, activation: Any, *, features: int | None = None, dtype: Any = np.float32) -> None:
         super().__init__()
         self.activation = get(activation)
         self._features = features
-        self.z: Array | None = None
-        self.dz: Array | None = None
         learnable = self.activation.learnable
         if features is not None:
             if not learnable:
@@ -345,10 +366,15 @@ class Activation(Layer):
             shapes = {key: (features,) if shape in ((), (1,)) else shape for key, shape in shapes.items()}
         return shapes
 
+    @property
+    def function(self) -> Any:
+        """The activation with what has been learned bound to it."""
+        return self.activation.bind(**self.params)
+
     def _forward(self, x: Array, training: bool) -> Array:
         for key, value in self.params.items():
             if not np.isfinite(value).all():
-                raise FloatingPointError(f"{self}: {key} is not finite")
+                raise NonFiniteError(f"{self}: {key} is not finite")
         self.z, self.dz = x, None
         width = self.width(x.shape[1])
         assert width is not None

@@ -17,6 +17,14 @@ _softmax = get("softmax")
 class Loss:
     """Base of the losses."""
 
+    _kept: Any = None
+
+    def _forward(self, output: Array, target: Array, weight: Any) -> float:
+        return self.forward(output, target)
+
+    def _backward(self) -> Array:
+        return self.backward()
+
     def check(self, target: Any, shape: tuple[int, int]) -> None:
         """Raise ValueError or TypeError if `target` does not fit an output of `shape`."""
         raise NotImplementedError

@@ -160,6 +160,8 @@ def test_bound_parameters(name: str, params: dict[str, Any], path: Path) -> None
         lambda dtype: nn.BatchNorm(5, 0.3, 1e-3, dtype),
         lambda dtype: nn.BatchNorm(5, 1, 1, dtype),
         lambda dtype: nn.Dropout(1 / 3),
+        lambda dtype: nn.AlphaDropout(1 / 3),
+        lambda dtype: nn.LayerNorm(5, 1e-3, dtype),
         lambda dtype: nn.Activation("relu"),
     ],
 )
@@ -178,7 +180,7 @@ def test_every_layer_has_its_description() -> None:
     """What `_config`, `_shapes` and `_arguments` say of a layer is the layer."""
     examples: list[nn.Layer] = [
         nn.Dense(4, 3), nn.Dense(4, 3, bias=False), nn.BatchNorm(4), nn.Dropout(0.5), nn.Activation("relu"),
-        nn.Activation("prelu", features=3), nn.Activation("xielu"),
+        nn.Activation("prelu", features=3), nn.Activation("xielu"), nn.AlphaDropout(0.5), nn.LayerNorm(3),
     ]  # fmt: skip
     assert {type(layer).__name__ for layer in examples} == set(files.LAYERS)
     layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Layer)}
