@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,11 @@ class Dropout(Layer):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.rate:g})"
+
+    _arguments: ClassVar = {"rate": (float,)}
+
+    def _config(self) -> dict[str, Any]:
+        return {"rate": self.rate}
 
     def _forward(self, x: Array, training: bool) -> Array:
         if not training or self.rate == 0:

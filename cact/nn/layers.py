@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .._lookup import get
+from .._registry import RECORDS
 from .._shaped import RowActivation, ShapedActivation
 from ._arrays import Workspace
 from ._validate import Array, NonFiniteError, count, float_dtype, matrix
@@ -112,6 +114,31 @@ class Layer(Workspace):
         """The number of features after the layer for n before it; None where it is not known."""
         return self.n_out or n
 
+    # What `cact.nn.files` keeps of a layer, apart from its arrays.
+
+    #: The constructor's arguments, without those that say how it starts; their types in JSON.
+    _arguments: ClassVar[dict[str, tuple[type, ...]]] = {}
+
+    def _config(self) -> dict[str, Any]:
+        """Those arguments, as JSON has them; TypeError or ValueError where it cannot."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """The layer that `config` describes; its arrays are yet to be filled."""
+        return cls(**config)
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Those of the parameters and buffers of that layer; nothing is allocated."""
+        return {}
+
+    def _check_state(self) -> None:
+        """ValueError unless parameters and buffers are what they can be."""
+        for name, array in (*self.params.items(), *self.buffers.items()):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite")
+
     def _add(self, name: str, value: Array) -> None:
         self.params[name] = value
         self.grads[name] = np.zeros_like(value)
@@ -188,6 +215,21 @@ class Dense(Layer):
     def __repr__(self) -> str:
         return f"Dense({self.n_in}, {self.n_out})"
 
+    _arguments: ClassVar = {"n_in": (int,), "n_out": (int,), "bias": (bool,), "dtype": (str,)}
+
+    def _config(self) -> dict[str, Any]:
+        bias = "bias" in self.params
+        return {"n_in": self.n_in, "n_out": self.n_out, "bias": bias, "dtype": self.dtype.name}
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Dense:
+        return cls(**config, init=lambda n_in, n_out, rng, dtype: np.empty((n_in, n_out), dtype))
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        bias = {"bias": (config["n_out"],)} if config["bias"] else {}
+        return {"weight": (config["n_in"], config["n_out"]), **bias}
+
     def _accept(self, x: Any) -> None:
         if not hasattr(x, "tocsr"):
             super()._accept(x)
@@ -258,6 +300,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, *, features: int | None = None, dtype: Any = np.float32) -> None:
         super().__init__()
         self.activation = get(activation)
+        self._features = features
         learnable = self.activation.learnable
         if features is not None:
             if not learnable:
@@ -279,6 +322,37 @@ class Activation(Layer):
 
     def __repr__(self) -> str:
         return f"Activation({self.activation.name})"
+
+    _arguments: ClassVar = {
+        "activation": (str,),
+        "params": (dict,),
+        "features": (int, type(None)),
+        "dtype": (str, type(None)),
+    }
+
+    def _config(self) -> dict[str, Any]:
+        f = self.activation
+        if RECORDS.get(f.name) is not f._record:
+            raise TypeError("functions are kept by name alone: register them first, with cact.register")
+        params = f.bind(**f.params).params  # as checked; a registered function's defaults are not yet
+        return {
+            "activation": f.name,
+            "params": {key: _listed(key, value) for key, value in params.items()},
+            "features": None if self._features is None else self.n_in,
+            "dtype": None if self.dtype is None else self.dtype.name,
+        }
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Activation:
+        return cls(_bound(config), features=config["features"], dtype=config["dtype"] or np.float32)
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        f, features = _bound(config), config["features"]
+        shapes = {key: np.shape(f.params[key]) for key in f.learnable}
+        if features is not None:  # as in the constructor
+            shapes = {key: (features,) if shape in ((), (1,)) else shape for key, shape in shapes.items()}
+        return shapes
 
     @property
     def function(self) -> Any:
@@ -314,3 +388,38 @@ class Activation(Layer):
             self.activation.backward(dy, source, out=dz)
         self.dz = dz
         return dz
+
+
+def _listed(key: str, value: Any) -> Any:
+    """A bound parameter as JSON has it, to the same bits."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) is np.ndarray:
+        numbers = value.tolist()
+        if np.shape(numbers) == value.shape:  # lists do not tell all shapes without elements
+            return numbers
+    elif value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{key} is {value!r:.60}, which a file does not keep; bind a number or an array")
+
+
+def _numbers(value: Any) -> bool:
+    """Whether it is a list, nested or not, of floats alone."""
+    return isinstance(value, list) and all(type(v) is float or _numbers(v) for v in value)
+
+
+def _bound(config: Mapping[str, Any]) -> Any:
+    """The cact activation that the description of a layer tells."""
+    name, params = config["activation"], config["params"]
+    if name not in RECORDS:
+        raise ValueError(
+            f"no activation is named {name!r:.60}; if it is an own function, register it first, "
+            "with cact.register"
+        )
+    f = get(name)
+    if params.keys() != f.params.keys():
+        raise ValueError(f"{name} has the parameters {list(f.params)}, got {list(params)!r:.200}")
+    for key, value in params.items():
+        if isinstance(value, dict) or (isinstance(value, list) and not _numbers(value)):
+            raise ValueError(f"{name}: {key} must be a number or a list of floats, got {value!r:.60}")
+    return f.bind(**params)

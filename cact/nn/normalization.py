@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -68,6 +69,25 @@ class BatchNorm(Layer):
     def running_var(self) -> Array:
         """The average of the batches' unbiased variances."""
         return self.buffers["running_var"]
+
+    _arguments: ClassVar = {"features": (int,), "momentum": (float,), "eps": (float,), "dtype": (str,)}
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "features": self.n_in,
+            "momentum": self.momentum,
+            "eps": self.eps,
+            "dtype": self.dtype.name,
+        }
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(("gamma", "beta", "running_mean", "running_var"), (config["features"],))
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        if (self.running_var < 0).any():
+            raise ValueError("running_var is negative")
 
     def _forward(self, x: Array, training: bool) -> Array:
         n = len(x)
@@ -141,6 +161,15 @@ class LayerNorm(Layer):
 
     def __repr__(self) -> str:
         return f"LayerNorm({self.n_in})"
+
+    _arguments: ClassVar = {"features": (int,), "eps": (float,), "dtype": (str,)}
+
+    def _config(self) -> dict[str, Any]:
+        return {"features": self.n_in, "eps": self.eps, "dtype": self.dtype.name}
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(("gamma", "beta"), (config["features"],))
 
     def _means(self, x: Array, key: str) -> Array:
         """The mean of each row, as a column."""
