@@ -53,6 +53,13 @@ cdef extern from "cact.h" nogil:
     void cact_run_strided(int, cact_op, int, size_t *, char **, void *, cact_type *)
     int cact_run_rows(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     enum: CACT_JOINS
+    ctypedef enum cact_optimizer:
+        CACT_SGD, CACT_MOMENTUM, CACT_NESTEROV, CACT_RMSPROP, CACT_ADAM
+    enum: CACT_OPTIMIZER_SCALARS
+    void cact_update(cact_optimizer, cact_type, size_t, void *, const void *, void **, const double *)
+    double cact_square_sum(cact_type, size_t, const void *)
+    void cact_layer_forward(int, cact_type, size_t, size_t, const double *, const void *, void *, void *)
+    void cact_layer_backward(int, cact_type, size_t, size_t, const double *, const void *, const void *, void *, void *)
     void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)
 
 cdef extern from *:
@@ -246,3 +253,4 @@ include "_calls.pxi"
 include "_strided.pxi"
 include "_caller.pxi"
 include "_views.pxi"
+include "_training.pxi"

@@ -73,6 +73,15 @@ typedef struct {
     void (*times)(size_t n, const uint16_t *a, const uint16_t *b, uint16_t *into);
 } cact_half_loops;
 
+/* What a step of training does beside products and activations; see training.h. */
+typedef enum { CACT_SGD, CACT_MOMENTUM, CACT_NESTEROV, CACT_RMSPROP, CACT_ADAM } cact_optimizer;
+typedef struct {
+    void (*update)(cact_optimizer which, size_t n, void *p, const void *g, void *const *state, const double *s);
+    double (*square_sum)(size_t n, const void *a);
+    void (*add_row)(size_t rows, size_t n, const void *row, void *a);
+    void (*sum_rows)(size_t rows, size_t n, size_t step, const void *a, void *out);
+} cact_training;
+
 /* Instruction sets, best first; chosen at load by what CPU and operating system support. */
 int cact_isa_count(void);              /* how many this machine can run */
 const char *cact_isa_name(int i);      /* the i-th of them */
@@ -122,6 +131,23 @@ void cact_run_pieces(int i, cact_op op, cact_type type, size_t rows, size_t n, s
  * added in double in the order of NumPy's pairwise summation.  Arguments are those of cact_run for CACT_BACKWARD, all
  * of one type and parameters one for all.  0, or -1 without memory.  Raises no floating-point flag. */
 int cact_learn(int index, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type, double *sums);
+
+/* A step of an optimiser on n parameters p with gradients g, both of `type`, float or double, as are the up to two
+ * arrays of its state (NULL where it has none).  s: the scalars that training.h names. */
+#define CACT_OPTIMIZER_SCALARS 7
+void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const void *g, void *const *state,
+                 const double *s);
+
+/* The sum of the squares of n floats or doubles, in double; infinite or NaN only where it cannot be a number. */
+double cact_square_sum(cact_type type, size_t n, const void *a);
+
+/* A layer's pass over the product z, `rows` rows of n, contiguous: z += bias, y = f(z); and back: dz = dy f'(z), and
+ * dbias, the sum of dz's rows.  All of `type`, float or double; the parameters of f as doubles; bias and dbias may be
+ * NULL, dz may be dy. */
+void cact_layer_forward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *bias, void *z,
+                        void *y);
+void cact_layer_backward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *dy, const void *z,
+                         void *dz, void *dbias);
 
 /* A double as the bits of a half type, rounded as NumPy and ml_dtypes do. */
 uint16_t cact_half_of(cact_type type, double v);

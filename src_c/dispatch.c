@@ -21,6 +21,7 @@ typedef struct {
     const cact_kernels *table[CACT_DTYPES];
     const cact_half_loops *half;
     cact_sum *sum[CACT_DTYPES];
+    const cact_training *training[CACT_DTYPES];
 } isa;
 
 #if defined(__x86_64__)
@@ -49,9 +50,12 @@ static int supports_v4(void)
 extern const cact_kernels cact_v3_32[], cact_v3_64[], cact_v4_32[], cact_v4_64[];
 extern const cact_half_loops cact_v3_half[], cact_v4_half[];
 extern cact_sum cact_v3_32_sum, cact_v3_64_sum, cact_v4_32_sum, cact_v4_64_sum;
+extern const cact_training cact_v3_32_training, cact_v3_64_training, cact_v4_32_training, cact_v4_64_training;
 static const isa isas[] = {
-    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}, cact_v4_half, {cact_v4_32_sum, cact_v4_64_sum}},
-    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}, cact_v3_half, {cact_v3_32_sum, cact_v3_64_sum}},
+    {"x86-64-v4", supports_v4, 1, {cact_v4_32, cact_v4_64}, cact_v4_half, {cact_v4_32_sum, cact_v4_64_sum},
+     {&cact_v4_32_training, &cact_v4_64_training}},
+    {"x86-64-v3", supports_v3, 0, {cact_v3_32, cact_v3_64}, cact_v3_half, {cact_v3_32_sum, cact_v3_64_sum},
+     {&cact_v3_32_training, &cact_v3_64_training}},
 };
 #define ISAS ((int)(sizeof isas / sizeof isas[0]))
 
@@ -62,8 +66,10 @@ static int supports_neon(void) { return 1; } /* part of the architecture */
 extern const cact_kernels cact_neon_32[], cact_neon_64[];
 extern const cact_half_loops cact_neon_half[];
 extern cact_sum cact_neon_32_sum, cact_neon_64_sum;
+extern const cact_training cact_neon_32_training, cact_neon_64_training;
 static const isa isas[] = {{"aarch64", supports_neon, 0, {cact_neon_32, cact_neon_64}, cact_neon_half,
-                            {cact_neon_32_sum, cact_neon_64_sum}}};
+                            {cact_neon_32_sum, cact_neon_64_sum},
+                            {&cact_neon_32_training, &cact_neon_64_training}}};
 #define ISAS 1
 
 #else
@@ -309,6 +315,108 @@ double cact_sum_of(cact_type type, size_t n, const void *a)
         a = wide;
     }
     return here->sum[type == CACT_DOUBLE ? CACT_F64 : CACT_F32](n, a);
+}
+
+/* ------------------------------------------------------------------ training */
+static const cact_training *training(cact_type type)
+{
+    return active()->training[type == CACT_DOUBLE ? CACT_F64 : CACT_F32];
+}
+
+static size_t size_of(cact_type type) { return type == CACT_DOUBLE ? 8 : 4; }
+
+typedef struct {
+    cact_optimizer which;
+    cact_type type;
+    char *p;
+    const char *g;
+    void *const *state;
+    const double *s;
+} update_work;
+
+static void update_piece(void *context, size_t begin, size_t end)
+{
+    const update_work *w = context;
+    const size_t at = begin * size_of(w->type);
+    void *const state[] = {w->state[0] ? (char *)w->state[0] + at : NULL, w->state[1] ? (char *)w->state[1] + at : NULL};
+    training(w->type)->update(w->which, end - begin, w->p + at, w->g + at, state, w->s);
+}
+
+void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const void *g, void *const *state,
+                 const double *s)
+{
+    update_work w = {which, type, p, g, state, s};
+    FLAGS_SAVE;
+    cact_in_pieces(1, n, size_of(type), 1, update_piece, &w);
+    FLAGS_RESTORE;
+}
+
+double cact_square_sum(cact_type type, size_t n, const void *a)
+{
+    FLAGS_SAVE;
+    const double sum = training(type)->square_sum(n, a);
+    FLAGS_RESTORE;
+    return sum;
+}
+
+typedef struct {
+    int i;
+    cact_op op;
+    cact_type type;
+    size_t n;
+    const double *p;
+    const void *dy, *bias;
+    char *z, *out;
+} layer_work;
+
+enum { LAYER_BLOCK = 4096 }; /* elements that stay in the first-level cache from one pass to the next */
+
+static void layer_piece(void *context, size_t begin, size_t end)
+{
+    const layer_work *w = context;
+    const size_t row = w->n * size_of(w->type), few = w->n < LAYER_BLOCK ? LAYER_BLOCK / w->n : 1;
+    const int params = cact_params(w->i), ins = w->op == CACT_BACKWARD ? 2 : 1;
+    char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+    ptrdiff_t steps[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+    cact_type types[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+    for (int k = 0; k < ins + params + 1; k++) {
+        const int parameter = k >= ins && k < ins + params;
+        args[k] = parameter ? (char *)(w->p + (k - ins)) : NULL;
+        steps[k] = parameter ? 0 : (ptrdiff_t)size_of(w->type);
+        types[k] = parameter ? CACT_DOUBLE : w->type;
+    }
+    for (size_t r = begin; r < end; r += few) {
+        const size_t rows = end - r < few ? end - r : few;
+        if (w->bias)
+            training(w->type)->add_row(rows, w->n, w->bias, w->z + r * row);
+        if (ins == 2)
+            args[0] = (char *)w->dy + r * row;
+        args[ins - 1] = w->z + r * row;
+        args[ins + params] = w->out + r * row;
+        cact_run(w->i, w->op, rows * w->n, args, steps, types);
+    }
+}
+
+void cact_layer_forward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *bias, void *z,
+                        void *y)
+{
+    layer_work w = {i, CACT_FORWARD, type, n, p, NULL, bias, z, y};
+    FLAGS_SAVE;
+    if (n)
+        cact_in_pieces(cact_heavy(i), rows, size_of(type), n, layer_piece, &w);
+    FLAGS_RESTORE;
+}
+
+void cact_layer_backward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *dy, const void *z,
+                         void *dz, void *dbias)
+{
+    layer_work w = {i, CACT_BACKWARD, type, n, p, dy, NULL, (char *)z, dz};
+    FLAGS_SAVE;
+    if (n)
+        cact_in_pieces(cact_heavy(i), rows, size_of(type), n, layer_piece, &w);
+    if (dbias)
+        training(type)->sum_rows(rows, n, n, dz, dbias);
+    FLAGS_RESTORE;
 }
 
 /* ------------------------------------------------------------------ elementwise, on many short stretches */

@@ -380,6 +380,7 @@ INLINE vector plus_3_by_6(vector x, real a)
 
 #include "rows.h"
 #include "vector_sum.h"
+#include "training.h"
 #if CACT_REAL == 32
 #include "vector_half.h"
 #endif
@@ -426,6 +427,11 @@ const cact_kernels TABLE(CACT_ISA, CACT_REAL)[] = {
 #define SUM(isa, bits) PASTE_SUM(isa, bits)
 extern cact_sum SUM(CACT_ISA, CACT_REAL);
 double SUM(CACT_ISA, CACT_REAL)(size_t n, const void *a) { return sum_of(n, a); }
+
+#define PASTE_TRAINING(isa, bits) cact_##isa##_##bits##_training
+#define TRAINING(isa, bits) PASTE_TRAINING(isa, bits)
+extern const cact_training TRAINING(CACT_ISA, CACT_REAL);
+const cact_training TRAINING(CACT_ISA, CACT_REAL) = {update, square_sum, add_row, sum_rows};
 
 #if CACT_REAL == 32
 extern const cact_half_loops TABLE(CACT_ISA, half)[];

@@ -46,16 +46,10 @@ class FlatParameters:
     def sync(self) -> None:
         """Take over what has been put in place of a view since; ValueError for another shape or dtype."""
         for layer, key, value, grad in self._views:
-            for views, view in ((layer.params, value), (layer.grads, grad)):
-                if views[key] is not view:
-                    given = views[key]
-                    if getattr(given, "shape", None) != view.shape or given.dtype != view.dtype:
-                        raise ValueError(
-                            f"{layer}: {key} must be an array of shape {view.shape} and {view.dtype}, "
-                            f"got {getattr(given, 'shape', type(given).__name__)} "
-                            f"and {getattr(given, 'dtype', 'no dtype')}"
-                        )
-                    _adopt(views, key, view)
+            if layer.params[key] is not value:
+                _replace(layer, layer.params, key, value)
+            if layer.grads[key] is not grad:
+                _replace(layer, layer.grads, key, grad)
 
     def where(self, index: int) -> str:
         """What the element at `index` belongs to, for messages: ``"weight of layer Dense(2, 3)"``."""
@@ -67,6 +61,16 @@ class FlatParameters:
 
     def __iter__(self) -> Iterator[tuple[Layer, str, Array, Array]]:
         return iter(self._views)
+
+
+def _replace(layer: Layer, views: dict[str, Array], key: str, view: Array) -> None:
+    given = views[key]
+    if getattr(given, "shape", None) != view.shape or given.dtype != view.dtype:
+        raise ValueError(
+            f"{layer}: {key} must be an array of shape {view.shape} and {view.dtype}, "
+            f"got {getattr(given, 'shape', type(given).__name__)} and {getattr(given, 'dtype', 'no dtype')}"
+        )
+    _adopt(views, key, view)
 
 
 def _adopt(arrays: dict[str, Array], key: str, view: Array) -> None:

@@ -244,7 +244,7 @@ class Dense(Layer):
         self._x = x
         weight = self.params["weight"]
         if isinstance(x, np.ndarray):
-            y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+            y = np.matmul(x, weight, self._take("y", (len(x), self.n_out), self.dtype))
         else:
             y = x @ weight
         if "bias" in self.params:
@@ -253,15 +253,14 @@ class Dense(Layer):
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         if isinstance(self._x, np.ndarray):
-            np.matmul(self._x.T, dy, out=self.grads["weight"])
+            np.matmul(self._x.T, dy, self.grads["weight"])
         else:
             self.grads["weight"][...] = self._x.T @ dy
         if "bias" in self.grads:
             np.add.reduce(dy, axis=0, out=self.grads["bias"])
         if not wanted:
             return None
-        dx = self._take("dx", (len(dy), self.n_in), self.dtype)
-        return np.matmul(dy, self.params["weight"].T, out=dx)
+        return np.matmul(dy, self.params["weight"].T, self._take("dx", (len(dy), self.n_in), self.dtype))
 
 
 class Activation(Layer):

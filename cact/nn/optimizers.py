@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _backend
 from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE_OR_NONE, Array, NonFiniteError, real
 from .network import Sequential
 from .schedules import Schedule, get_schedule
@@ -76,40 +77,53 @@ class Optimizer:
         if self.schedule is not None:
             self.lr = self.schedule.lr(self.steps)
         self.steps += 1
-        decayed = flat.weights if self.weight_decay else 0
         self._prepare()
-        for part, decay in ((slice(0, decayed), self.weight_decay), (slice(decayed, None), 0.0)):
-            state = {key: value[part] for key, value in self.state.items()}
-            self._update(flat.values[part], flat.grads[part], state, decay)
+        state = tuple(self.state.values())
+        if not self.weight_decay:
+            self._update(flat.values, flat.grads, state, 0.0)
+            return
+        for part, decay in (slice(flat.weights), self.weight_decay), (slice(flat.weights, None), 0.0):
+            self._update(flat.values[part], flat.grads[part], tuple(a[part] for a in state), decay)
 
     def _limit(self, grads: Array) -> None:
         """Refuse a gradient that is not finite; clip its norm."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            square = float(np.dot(grads, grads))
-        if not math.isfinite(square):  # in float32 the square of a norm of 2e19 is infinite, too
+        if _backend.active() == "c":
+            square = _backend.compiled.square_sum(grads)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                square = float(np.einsum("i,i", grads, grads, dtype=np.float64, casting="unsafe"))
+        if not math.isfinite(square):
             finite = np.isfinite(grads)
             if not finite.all():
                 place = int(finite.argmin())
                 what = self.network.flat().where(place)
                 raise NonFiniteError(f"the gradient is not finite: {grads[place]} for {what}")
-            square = float(np.sum(np.square(grads, dtype=np.float64)))
         if self.clip_norm is not None and square > self.clip_norm**2:
             grads *= self.clip_norm / math.sqrt(square)
 
     def _prepare(self) -> None:
         """What is the same for all parameters of a step."""
 
-    def _update(self, values: Array, grads: Array, state: dict[str, Array], decay: float) -> None:
+    def _update(self, values: Array, grads: Array, state: tuple[Array, ...], decay: float) -> None:
+        kernel = self._kernel()
+        if kernel is not None and _backend.active() == "c":
+            name, *scalars = kernel
+            _backend.compiled.update(name, values, grads, state, (decay, *scalars))
+            return
         for rows in _blocks(len(values)):
             p, g = values[rows], grads[rows]
             a, b = self._spare(p)
             if decay:
                 g = np.add(np.multiply(p, decay, out=a), g, out=a)
-            self._change(p, g, b, *(value[rows] for value in state.values()))
+            self._change(p, g, b, *(array[rows] for array in state))
 
     def _change(self, p: Array, g: Array, t: Array, *state: Array) -> None:
         """Change the parameters p by their gradient g; t is to write into."""
         raise NotImplementedError
+
+    def _kernel(self) -> tuple[Any, ...] | None:
+        """`_change` in C, if it is there: its name in training.h, and its scalars after the decay."""
+        return None
 
     def _spare(self, like: Array) -> list[Array]:
         if not self._scratch or self._scratch[0].dtype != like.dtype:
@@ -180,6 +194,11 @@ class SGD(Optimizer):
         else:
             p += v
 
+    def _kernel(self) -> tuple[Any, ...]:
+        if not self.momentum:
+            return "sgd", self.lr
+        return "nesterov" if self.nesterov else "momentum", self.lr, self.momentum
+
 
 class RMSProp(Optimizer):
     """Steps by the gradient over the root of its mean square.
@@ -237,6 +256,9 @@ class RMSProp(Optimizer):
         t *= self.lr
         p -= t
 
+    def _kernel(self) -> tuple[Any, ...]:
+        return "rmsprop", self.lr, self.momentum, self.decay, 1 - self.decay, self.eps
+
 
 class Adam(Optimizer):
     """Adam: steps by the first moment of the gradient over the root of the second.
@@ -292,7 +314,7 @@ class Adam(Optimizer):
         self._rate = self.lr * root / (1 - b1**self.steps)
         self._eps = self.eps if self.eps_hat else self.eps * root
 
-    def _update(self, values: Array, grads: Array, state: dict[str, Array], decay: float) -> None:
+    def _update(self, values: Array, grads: Array, state: tuple[Array, ...], decay: float) -> None:
         if self._decoupled and decay:
             values *= 1 - self.lr * decay
             decay = 0.0
@@ -312,6 +334,10 @@ class Adam(Optimizer):
         np.divide(m, t, out=t)
         t *= self._rate
         p -= t
+
+    def _kernel(self) -> tuple[Any, ...]:
+        b1, b2 = self.betas
+        return "adam", self._rate, b1, 1 - b1, b2, 1 - b2, self._eps
 
 
 class AdamW(Adam):

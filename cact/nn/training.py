@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ._fused import DenseActivation, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential
@@ -120,15 +121,24 @@ class Trainer:
     loss : Loss
     optimizer : Optimizer, optional
         None where only gradients are asked for.
+
+    Attributes
+    ----------
+    output : ndarray
+        The network's output for the last batch; overwritten by the next.
     """
+
+    output: Array
 
     def __init__(self, network: Sequential, loss: Loss, optimizer: Optimizer | None = None) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        learns = [bool(layer.params) for layer in network.layers]
+        self._steps = list(fused(network.layers))
+        learns = [bool(step.params) for step in self._steps]
         # last layer first; dL/dx of a layer is wanted where one before it learns
-        self._back = [(layer, any(learns[:i])) for i, layer in enumerate(network.layers)][::-1]
+        self._back = [(step, any(learns[:i])) for i, step in enumerate(self._steps)][::-1]
         self._parts: tuple[Any, ...] = (*network.layers, loss)
         self._kept: list[dict[str, Array]] = [{} for _ in self._parts]
+        self._outputs: list[Array] = []
         self._checked = False
         self._good = None if optimizer is None else _LastGood(network, optimizer)
 
@@ -141,8 +151,18 @@ class Trainer:
 
     def __exit__(self, *error: Any) -> None:
         self._quiet.__exit__(*error)
+        self._list_outputs()
         for part in self._parts:
             part._kept = None
+
+    def _list_outputs(self) -> None:
+        """Leave the network as its own forward does."""
+        outputs: list[Array] = []
+        for step, y in zip(self._steps, self._outputs):
+            if isinstance(step, DenseActivation) and step.activation.z is not None:
+                outputs.append(step.activation.z)
+            outputs.append(y)
+        self.network.outputs = outputs or self.network.outputs
 
     def gradient(self, x: Array, target: Array, weight: Array | None = None) -> float:
         """The loss of a batch, already checked, whose gradients the network has afterwards.
@@ -153,16 +173,17 @@ class Trainer:
             If the loss is not finite; names the layer.
         """
         network = self.network
-        if self._checked:  # all batches have the features and the dtype of the first
-            network.outputs = outputs = []
-            for layer in network.layers:
-                x = layer._forward(x, True)
-                outputs.append(x)
-        else:
-            x = network.forward(x, training=True)
-            self._checked = True
+        self._outputs = outputs = []
+        for step in self._steps:
+            if not self._checked:  # all batches have the features and the dtype of the first
+                step._accept(x)
+            x = step._forward(x, True)
+            outputs.append(x)
+        self._checked = True
+        self.output = x
         value = self.loss._forward(x, target, weight)
         if not math.isfinite(value):
+            self._list_outputs()
             raise _not_finite(value, network)
         dy: Any = self.loss._backward()
         for layer, wanted in self._back:
@@ -344,7 +365,7 @@ def train(
                     )
                 except NonFiniteError as error:
                     raise NonFiniteError(f"epoch {epoch}, step {step}: {error}") from None
-                mean.add(value, network.outputs[-1], y[batch])
+                mean.add(value, trainer.output, y[batch])
         classes = y.dtype.kind in "iu"
         train_loss, train_accuracy = mean.result()
         history.train_loss.append(train_loss)

@@ -1,0 +1,125 @@
+/* training.h - what a step of training does beside matrix products and activations.  Every operation and its order
+ * are those of the NumPy code in cact/nn, for the same bits: no fma, sums row by row.  Part of kernels.c. */
+#if CACT_REAL == 32
+#define ROOT __builtin_sqrtf
+#else
+#define ROOT __builtin_sqrt
+#endif
+
+#define PARAMETERS for (size_t i = 0; i < n; i++)
+
+/* p: parameters; g: their gradients; with L2 decay d.  See cact/nn/optimizers.py for the formulas. */
+#define GRADIENT const real grad = d != 0 ? p[i] * d + g[i] : g[i]
+
+static void sgd(size_t n, real *restrict p, const real *restrict g, void *const *state, const double *s)
+{
+    const real d = (real)s[0], lr = (real)s[1];
+    (void)state;
+    PARAMETERS
+    {
+        GRADIENT;
+        p[i] -= grad * lr;
+    }
+}
+
+static void momentum(size_t n, real *restrict p, const real *restrict g, void *const *state, const double *s)
+{
+    const real d = (real)s[0], lr = (real)s[1], mu = (real)s[2];
+    real *restrict v = state[0];
+    PARAMETERS
+    {
+        GRADIENT;
+        v[i] = v[i] * mu - grad * lr;
+        p[i] += v[i];
+    }
+}
+
+static void nesterov(size_t n, real *restrict p, const real *restrict g, void *const *state, const double *s)
+{
+    const real d = (real)s[0], lr = (real)s[1], mu = (real)s[2];
+    real *restrict v = state[0];
+    PARAMETERS
+    {
+        GRADIENT;
+        const real t = grad * lr;
+        v[i] = v[i] * mu - t;
+        p[i] = (p[i] - t) + v[i] * mu;
+    }
+}
+
+static void rmsprop(size_t n, real *restrict p, const real *restrict g, void *const *state, const double *s)
+{
+    const real d = (real)s[0], lr = (real)s[1], mu = (real)s[2], rho = (real)s[3], rest = (real)s[4], eps = (real)s[5];
+    real *restrict q = state[0], *restrict u = state[1];
+    PARAMETERS
+    {
+        GRADIENT;
+        q[i] = q[i] * rho + grad * grad * rest;
+        real t = grad / (ROOT(q[i]) + eps);
+        if (u)
+            t = u[i] = u[i] * mu + t;
+        p[i] -= t * lr;
+    }
+}
+
+static void adam(size_t n, real *restrict p, const real *restrict g, void *const *state, const double *s)
+{
+    const real d = (real)s[0], rate = (real)s[1], b1 = (real)s[2], rest1 = (real)s[3], b2 = (real)s[4],
+               rest2 = (real)s[5], eps = (real)s[6];
+    real *restrict m = state[0], *restrict v = state[1];
+    PARAMETERS
+    {
+        GRADIENT;
+        m[i] = m[i] * b1 + grad * rest1;
+        v[i] = v[i] * b2 + grad * grad * rest2;
+        p[i] -= m[i] / (ROOT(v[i]) + eps) * rate;
+    }
+}
+
+static void update(cact_optimizer which, size_t n, void *p, const void *g, void *const *state, const double *s)
+{
+    switch (which) {
+    case CACT_SGD: sgd(n, p, g, state, s); break;
+    case CACT_MOMENTUM: momentum(n, p, g, state, s); break;
+    case CACT_NESTEROV: nesterov(n, p, g, state, s); break;
+    case CACT_RMSPROP: rmsprop(n, p, g, state, s); break;
+    case CACT_ADAM: adam(n, p, g, state, s); break;
+    }
+}
+
+enum { SQUARES = 16 }; /* sums side by side, the same on every instruction set */
+
+static double square_sum(size_t n, const void *a)
+{
+    const real *x = a;
+    double lane[SQUARES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + SQUARES <= n; i += SQUARES)
+        for (int k = 0; k < SQUARES; k++)
+            lane[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    for (int k = 0; k < SQUARES; k++)
+        sum += lane[k];
+    return sum;
+}
+
+static void add_row(size_t rows, size_t n, const void *row, void *a)
+{
+    const real *restrict b = row;
+    for (size_t r = 0; r < rows; r++) {
+        real *restrict x = (real *)a + r * n;
+        PARAMETERS x[i] += b[i];
+    }
+}
+
+/* As np.add.reduce(a, axis=0): the first row, then each of the others. */
+static void sum_rows(size_t rows, size_t n, size_t step, const void *a, void *out)
+{
+    real *restrict sum = out;
+    PARAMETERS sum[i] = rows ? ((const real *)a)[i] : 0;
+    for (size_t r = 1; r < rows; r++) {
+        const real *restrict x = (const real *)a + r * step;
+        PARAMETERS sum[i] += x[i];
+    }
+}
