@@ -85,10 +85,11 @@ def _below(g: Graph, value: Parameter) -> Any:
 
     So that x > value is decided as for the exact value, though ONNX has it rounded.
     """
+    value = np.asarray(value, np.float64)  # a float would be compared as float32
     with np.errstate(all="ignore"):
-        rounded = np.asarray(value).astype(g.dtype)
+        rounded = value.astype(g.dtype)
     lower = np.where(rounded > value, np.nextafter(rounded, g.dtype.type(-np.inf)), rounded)
-    return lower.astype(np.float64) if np.ndim(value) else float(lower)
+    return lower.astype(np.float64) if value.ndim else float(lower)
 
 
 # ---------------------------------------------------------------------- piecewise

@@ -119,7 +119,7 @@ def _network(g: Graph, x: Tensor, network: Sequential) -> Tensor:
         kind = type(layer)
         own = kind.__module__.partition(".")[0] != __name__.partition(".")[0]
         if own or kind.__name__ not in _LAYERS:
-            raise ValueError(f"to_onnx: layer {i}, {layer}: a {kind.__name__} has no ONNX form")
+            raise ValueError(f"to_onnx: layer {i}, {layer}: the class {kind.__name__} has no ONNX form")
         try:
             x = _LAYERS[kind.__name__](g, x, layer)
         except ValueError as error:
