@@ -1,8 +1,9 @@
 """Modern activation functions for NumPy, at memory speed and exact to the last bits.
 
 ``cact.gelu(x)``, ``cact.gelu.grad(x)``, ``cact.gelu.backward(dy, x)``; `names` lists the
-functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers and
-`cact.compare` trains the same network with each activation.
+functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers, `cact.save`
+and `cact.load` keep a network in a file, and `cact.compare` trains the same network with each
+activation.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name == "compare":
         return importlib.import_module(f"{__name__}._compare").compare
+    if name in ("load", "save"):
+        return getattr(importlib.import_module(f"{__name__}.nn.files"), name)
     if name == "to_onnx":
         return importlib.import_module(f"{__name__}.nn.export").to_onnx
     if name in names():
@@ -48,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "compare", "kernels", "nn", "to_onnx", *names()})
+    return sorted({*globals(), "compare", "kernels", "load", "nn", "save", "to_onnx", *names()})

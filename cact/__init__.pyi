@@ -11,6 +11,8 @@ from ._threads import get_num_threads as get_num_threads
 from ._threads import num_threads as num_threads
 from ._threads import set_num_threads as set_num_threads
 from .nn.export import to_onnx as to_onnx
+from .nn.files import load as load
+from .nn.files import save as save
 
 __version__: str
 __all__: list[str]

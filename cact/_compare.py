@@ -417,7 +417,7 @@ def _health(network: nn.Sequential, X: Array) -> tuple[float, float]:
     network.forward(X)
     dead, saturated = [], []
     for layer in network.activations:
-        f, z = layer.activation.bind(**layer.params), layer.z
+        f, z = layer.function, layer.z
         assert z is not None
         dead.append(100 * float(np.mean(diagnose.dead_units(f, z))))
         saturated.append(diagnose.saturated(f, z))

@@ -1,4 +1,4 @@
-"""A small multilayer perceptron: layers, losses, optimisers, initial weights, training.
+"""A small multilayer perceptron: layers, losses, optimisers, schedules, initial weights, training.
 
 >>> import numpy as np
 >>> from cact import nn
@@ -10,30 +10,56 @@
 True
 """
 
-from . import init
-from .dropout import Dropout
+from . import init, schedules
+from ._validate import NonFiniteError
+from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
-from .losses import Loss, SoftmaxCrossEntropy
+from .losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CallableLoss,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SoftmaxCrossEntropy,
+    SquaredError,
+    get_loss,
+)
 from .network import Sequential, mlp
-from .normalization import BatchNorm
-from .optimizers import SGD, Adam, Optimizer
+from .normalization import BatchNorm, LayerNorm
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
+    "AbsoluteError",
     "Activation",
     "Adam",
+    "AdamW",
+    "AlphaDropout",
     "BatchNorm",
+    "BinaryCrossEntropy",
+    "CallableLoss",
     "Dense",
     "Dropout",
     "History",
+    "Huber",
     "Layer",
+    "LayerNorm",
     "Loss",
+    "NonFiniteError",
     "Optimizer",
+    "Poisson",
+    "Quantile",
+    "RMSProp",
     "Sequential",
     "SoftmaxCrossEntropy",
+    "SquaredError",
     "evaluate",
+    "get_loss",
     "init",
     "mlp",
+    "schedules",
     "train",
 ]

@@ -165,7 +165,7 @@ def hardsigmoid(g: Graph, x: Tensor, slope: Parameter, offset: Parameter) -> Ten
 
 @_form
 def hardswish(g: Graph, x: Tensor) -> Tensor:
-    if g.native(since=14):
+    if g.native():
         return g("HardSwish", x)
     return x * _clip(x / 6.0 + 0.5, 0.0, 1.0)
 
@@ -247,7 +247,7 @@ def elu(g: Graph, x: Tensor, alpha: Parameter) -> Tensor:
 
 @_form
 def celu(g: Graph, x: Tensor, alpha: Parameter) -> Tensor:
-    if g.native(alpha, since=12):
+    if g.native(alpha):
         return g("Celu", x, alpha=alpha)
     return g("Relu", x) + _expm1(_min(x, 0.0) / alpha) * alpha
 
@@ -315,7 +315,7 @@ def gelu_tanh(g: Graph, x: Tensor) -> Tensor:
 
 @_form
 def mish(g: Graph, x: Tensor) -> Tensor:
-    if g.native(since=18):
+    if g.native():
         return g("Mish", x)
     u = g("Exp", _min(x, 20.0))  # tanh(log(1+u)) = u(u+2)/(u(u+2)+2), from 20 on it is 1
     n = u * (u + 2.0)

@@ -16,13 +16,14 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .. import __version__
-from .._activation import Activation as Function
 from .._files import write_file
 from .._registry import RECORDS
 from ._graph import Graph, Tensor
 from ._onnx_forms import FORMS
-from .layers import Layer
+from .dropout import AlphaDropout, Dropout
+from .layers import Activation, Dense, Layer
 from .network import Sequential
+from .normalization import BatchNorm, LayerNorm
 
 __all__ = ["to_onnx"]
 
@@ -72,10 +73,11 @@ def to_onnx(
     -----
     A native operator is as exact as the runtime has it.  In onnxruntime 1.32 Gelu, Sigmoid and Swish
     lose their left tail, and Elu, Celu and Selu their digits near 0: the error is a few 1e-7 of the larger
-    of 1 and the output (Swish: 3e-6), but not small beside the output there.  Composed activations
-    are within some ULP, where they do not cross 0, and more where an exponential multiplies the rounding
-    of its argument (golu's tail).  sparsemax and entmax15 of thousands of near-equal features are as exact
-    as the runtime's sums.  At infinite x a model may give NaN where cact gives the limit.
+    of 1 and the output (Swish: 3e-6; gated functions: times the value), but not small beside the output
+    there.  Composed activations are within some ULP where they do not cross 0; where an exponential
+    multiplies the rounding of its argument (golu's tail), as many more as the argument has.  sparsemax
+    and entmax15 of thousands of near-equal features are as exact as the runtime's sums.  At infinite x
+    a model may give NaN where cact gives the limit.
 
     In float64 all are composed but relu, tanh, exponential, softmax, log_softmax and what Clip is:
     onnxruntime has no other operators in float64, and ONNX has no attributes of it.
@@ -97,7 +99,7 @@ def to_onnx(
     )
     if path is not None:
         content = result.SerializeToString(deterministic=True)
-        write_file(os.fspath(path), lambda file: file.write(content))
+        write_file(path, lambda file: file.write(content))
     return result
 
 
@@ -117,11 +119,10 @@ def _network(g: Graph, x: Tensor, network: Sequential) -> Tensor:
     for i, layer in enumerate(network.layers):
         g.scope = str(i)
         kind = type(layer)
-        own = kind.__module__.partition(".")[0] != __name__.partition(".")[0]
-        if own or kind.__name__ not in _LAYERS:
+        if kind not in _LAYERS:  # a subclass may compute anything
             raise ValueError(f"to_onnx: layer {i}, {layer}: the class {kind.__name__} has no ONNX form")
         try:
-            x = _LAYERS[kind.__name__](g, x, layer)
+            x = _LAYERS[kind](g, x, layer)
         except ValueError as error:
             raise ValueError(f"to_onnx: layer {i}, {layer}: {error}") from None
     g.scope = ""
@@ -129,15 +130,15 @@ def _network(g: Graph, x: Tensor, network: Sequential) -> Tensor:
 
 
 # ---------------------------------------------------------------------- layers
-def _dense(g: Graph, x: Tensor, layer: Any) -> Tensor:
+def _dense(g: Graph, x: Tensor, layer: Dense) -> Tensor:
     return g("Gemm", x, *(g.initializer(name, value) for name, value in layer.params.items()))
 
 
-def _dropout(g: Graph, x: Tensor, layer: Any) -> Tensor:
+def _dropout(g: Graph, x: Tensor, layer: Dropout) -> Tensor:
     return x
 
 
-def _batch_norm(g: Graph, x: Tensor, layer: Any) -> Tensor:
+def _batch_norm(g: Graph, x: Tensor, layer: BatchNorm) -> Tensor:
     gamma, beta = (g.initializer(name, layer.params[name]) for name in ("gamma", "beta"))
     mean = g.initializer("running_mean", layer.running_mean)
     # the attribute is a float32: what that has lost of eps stands in the variance
@@ -145,7 +146,7 @@ def _batch_norm(g: Graph, x: Tensor, layer: Any) -> Tensor:
     return g("BatchNormalization", x, gamma, beta, mean, variance, epsilon=layer.eps)
 
 
-def _layer_norm(g: Graph, x: Tensor, layer: Any) -> Tensor:
+def _layer_norm(g: Graph, x: Tensor, layer: LayerNorm) -> Tensor:
     gamma, beta = (g.initializer(name, layer.params[name]) for name in ("gamma", "beta"))
     if not g.double:
         return g("LayerNormalization", x, gamma, beta, epsilon=layer.eps)
@@ -153,8 +154,8 @@ def _layer_norm(g: Graph, x: Tensor, layer: Any) -> Tensor:
     return d / g("Sqrt", g("ReduceMean", d * d, [1]) + layer.eps) * gamma + beta
 
 
-def _activation(g: Graph, x: Tensor, layer: Any) -> Tensor:
-    function: Function = layer.activation
+def _activation(g: Graph, x: Tensor, layer: Activation) -> Tensor:
+    function = layer.activation
     if RECORDS.get(function.name) is not function._record or function.name not in FORMS:
         raise ValueError("an own function has no ONNX form")
     params = {**function.params, **layer.params}
@@ -175,11 +176,11 @@ def _per_feature(key: str, value: Any) -> Any:
     return value.reshape(-1).astype(np.float64)
 
 
-_LAYERS: dict[str, Callable[[Graph, Tensor, Layer], Tensor]] = {
-    "Activation": _activation,
-    "AlphaDropout": _dropout,
-    "BatchNorm": _batch_norm,
-    "Dense": _dense,
-    "Dropout": _dropout,
-    "LayerNorm": _layer_norm,
+_LAYERS: dict[type[Layer], Callable[[Graph, Tensor, Any], Tensor]] = {
+    Activation: _activation,
+    AlphaDropout: _dropout,
+    BatchNorm: _batch_norm,
+    Dense: _dense,
+    Dropout: _dropout,
+    LayerNorm: _layer_norm,
 }

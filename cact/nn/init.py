@@ -1,12 +1,14 @@
-"""Initial weights: He, Glorot and LeCun, and which of them suits an activation.
+"""Initial weights: He, Glorot, LeCun, orthogonal; which of them suits an activation; LSUV.
 
-Each scheme draws independent weights with mean 0 and standard deviation ``gain / sqrt(fan)``,
-where fan is n_in (He, LeCun) or (n_in + n_out) / 2 (Glorot); the uniform ones have that same
-standard deviation, so their limit is ``sqrt(3)`` times it.
+He's, Glorot's and LeCun's schemes draw independent weights with mean 0 and standard deviation
+``gain / sqrt(fan)``, where fan is n_in (He, LeCun) or (n_in + n_out) / 2 (Glorot); the uniform
+ones have that same standard deviation, so their limit is ``sqrt(3)`` times it.  `orthogonal`
+draws a rotation, and `lsuv` scales the weights of a network by what data make of them.
 
 Sources: LeCun, Bottou, Orr & Mueller 1998, Efficient BackProp (LeCun); Glorot & Bengio 2010,
 AISTATS (Glorot); He, Zhang, Ren & Sun 2015, arXiv:1502.01852 (He); Klambauer et al. 2017,
-arXiv:1706.02515 (LeCun normal for SELU).
+arXiv:1706.02515 (LeCun normal for SELU); Saxe, McClelland & Ganguli 2014, arXiv:1312.6120
+(orthogonal); Mishkin & Matas 2016, arXiv:1511.06422 (LSUV).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .._lookup import get
-from ._validate import POSITIVE, Array, count, float_dtype, real
+from ._validate import POSITIVE, Array, count, float_dtype, matrix, real
 
 __all__ = [
     "for_activation",
@@ -28,6 +30,8 @@ __all__ = [
     "he_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "lsuv",
+    "orthogonal",
     "scheme",
 ]
 
@@ -103,8 +107,56 @@ glorot_uniform = _scheme("glorot_uniform", _fan_mean, True, 1.0, _GLOROT)
 lecun_normal = _scheme("lecun_normal", _fan_in, False, 1.0, _LECUN)
 lecun_uniform = _scheme("lecun_uniform", _fan_in, True, 1.0, _LECUN)
 
+
+def orthogonal(
+    n_in: int, n_out: int, *, gain: float = 1.0, rng: Any = None, dtype: Any = np.float32
+) -> Array:
+    """Weights of shape (n_in, n_out): `gain` times a random matrix with orthonormal columns or rows.
+
+    Drawn uniformly from all of these.  The columns are orthonormal if there are at most as many
+    of them as rows: the mean square of x @ weight is then that of x, for x with uncorrelated
+    features, times gain^2.  Else the rows are, and it is the length of each x that is kept.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Features before and after the layer, at least 1.
+    gain : float, default 1
+    rng : numpy.random.Generator, int or None
+    dtype : float32 or float64, default float32
+        Computed in float64 and rounded.
+
+    Returns
+    -------
+    ndarray of shape (n_in, n_out) and `dtype`
+
+    Raises
+    ------
+    ValueError, TypeError
+        For sizes below 1, a gain that is not positive, another dtype.
+
+    Source: Saxe, McClelland & Ganguli 2014, arXiv:1312.6120; Mezzadri 2007, math-ph/0609050 (signs).
+    """
+    n_in, n_out = count("orthogonal", "n_in", n_in), count("orthogonal", "n_out", n_out)
+    gain, dtype = real("orthogonal", "gain", gain, POSITIVE), float_dtype("orthogonal", dtype)
+    q, r = np.linalg.qr(np.random.default_rng(rng).standard_normal((max(n_in, n_out), min(n_in, n_out))))
+    # which of a column and its negative QR gives is its own convention, not chance; with the
+    # diagonal of R positive the decomposition is unique, and Q as evenly spread as the matrix
+    q *= np.copysign(gain, r.diagonal())
+    return np.ascontiguousarray(q if n_in >= n_out else q.T, dtype)
+
+
 SCHEMES: dict[str, Init] = {
-    f.__name__: f for f in (he_normal, he_uniform, glorot_normal, glorot_uniform, lecun_normal, lecun_uniform)
+    f.__name__: f
+    for f in (
+        he_normal,
+        he_uniform,
+        glorot_normal,
+        glorot_uniform,
+        lecun_normal,
+        lecun_uniform,
+        orthogonal,
+    )
 }
 
 
@@ -165,3 +217,78 @@ def for_activation(activation: Any) -> tuple[str, float]:
     if f.zero_centered and abs(gain - 1) < 1e-3:
         return "lecun_normal", 1.0
     return "he_normal", gain
+
+
+def lsuv(network: Any, X: Array, tol: float = 0.02, max_iter: int = 10) -> Any:
+    """Scale the weights of a network layer by layer, until data leave each Dense with variance 1.
+
+    Layer-sequential unit variance: every Dense, from the first to the last, has its weight
+    divided by the standard deviation of its output, over all samples and features together,
+    until its variance is within `tol` of 1.  One division does it where the bias is 0.  All
+    layers work in inference mode.  The authors start from orthogonal weights:
+    ``lsuv(mlp(..., init="orthogonal"), X)``.
+
+    Parameters
+    ----------
+    network : Sequential
+        Its weights are changed in place.
+    X : ndarray of shape (samples, n_in), dtype of the network
+        A batch of the training data.
+    tol : float, default 0.02
+        Positive.
+    max_iter : int, default 10
+        Divisions per layer, at most.
+
+    Returns
+    -------
+    Sequential
+        `network`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything but a network, for X that does not fit it, is empty or not finite, and for
+        `tol` or `max_iter` outside their domain; ValueError where the output of a layer is constant,
+        is not finite, or is still outside `tol` after `max_iter` divisions (large biases).  The
+        message names the layer, and all weights are as they were.
+
+    Source: Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1.
+    """
+    layers = getattr(network, "layers", None)
+    if not isinstance(layers, tuple):
+        raise TypeError(f"lsuv: network must be a Sequential, got {type(network).__name__}")
+    tol, max_iter = real("lsuv", "tol", tol, POSITIVE), count("lsuv", "max_iter", max_iter)
+    if not len(matrix("lsuv", "X", X)):
+        raise ValueError("lsuv: X must have at least one row")
+    if not np.isfinite(X).all():
+        raise ValueError("lsuv: X must be finite")
+    before = []
+    try:
+        with np.errstate(all="ignore"):
+            for i, layer in enumerate(layers):
+                weight = layer.params.get("weight")
+                if weight is not None and weight.ndim == 2:  # that of prelu has fewer
+                    before.append((weight, weight.copy()))
+                    _to_unit_variance(f"lsuv: layer {i}, {layer}", layer, X, tol, max_iter)
+                X = layer.forward(X)
+    except BaseException:
+        for weight, kept in before:
+            weight[...] = kept
+        raise
+    return network
+
+
+def _to_unit_variance(where: str, layer: Any, x: Array, tol: float, max_iter: int) -> None:
+    weight = layer.params["weight"]
+    for divisions in range(max_iter + 1):
+        y = layer.forward(x)
+        mean, var = float(y.mean(dtype=np.float64)), float(y.var(dtype=np.float64))
+        if abs(var - 1) < tol:
+            return
+        if not math.isfinite(var):
+            raise ValueError(f"{where}: the output has variance {var}")
+        if math.sqrt(var) <= 4 * np.finfo(y.dtype).eps * abs(mean):  # but for rounding
+            raise ValueError(f"{where}: the output is constant, no weight gives it variance 1")
+        if divisions < max_iter:
+            weight /= math.sqrt(var)
+    raise ValueError(f"{where}: variance {var:.3g} after {max_iter} divisions, not within {tol:g} of 1")

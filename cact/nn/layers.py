@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .._lookup import get
+from .._registry import RECORDS
 from .._shaped import RowActivation, ShapedActivation
-from ._validate import Array, count, float_dtype, matrix
+from ._arrays import Workspace
+from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
 __all__ = ["Activation", "Dense", "Layer"]
 
 
-class Layer:
+class Layer(Workspace):
     """Base of the layers.
 
     A layer takes and gives 2-D arrays (samples, features) of float32 or float64, and keeps
     their dtype.  `forward` stores what `backward` needs; arrays are kept by reference, so
-    they must not be changed in between.
+    they must not be changed in between.  A layer of one's own overrides `_forward` and
+    `_backward`, which compute; `forward` and `backward` check what they get and call them.
 
     Attributes
     ----------
@@ -27,6 +31,8 @@ class Layer:
         What is learned; optimisers change these arrays in place.
     grads : dict of str to ndarray
         dL/dparams: the same keys, shapes and dtypes; overwritten by `backward`.
+    buffers : dict of str to ndarray
+        What training changes besides, in place: running averages.
     n_in, n_out : int or None
         Features before and after; None where any number is taken and kept.
     dtype : numpy.dtype or None
@@ -36,12 +42,15 @@ class Layer:
     n_in: int | None = None
     n_out: int | None = None
     dtype: np.dtype[Any] | None = None
+    _expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None  # the last output's shape and dtype
+    _transient = frozenset(
+        ("_kept", "_expected", "_x", "_y", "z", "dz", "_mask", "_xhat", "_inv_std", "_training")
+    )
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
-        self._expected: tuple[tuple[int, ...], np.dtype[Any]] | None = None
-        self._kept: dict[str, Array] | None = None
+        self.buffers: dict[str, Array] = {}
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output.
@@ -101,18 +110,34 @@ class Layer:
         """dL/dx, which may be None where it is not `wanted`; fills `grads`."""
         raise NotImplementedError
 
-    def _take(self, key: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array to write a result into: a new one, in a training loop the last step's."""
-        if self._kept is None:
-            return np.empty(shape, dtype)
-        kept = self._kept.get(key)
-        if kept is None or kept.shape[1:] != shape[1:] or len(kept) < shape[0] or kept.dtype != dtype:
-            kept = self._kept[key] = np.empty(shape, dtype)
-        return kept[: shape[0]]
-
     def width(self, n: int | None) -> int | None:
         """The number of features after the layer for n before it; None where it is not known."""
         return self.n_out or n
+
+    # What `cact.nn.files` keeps of a layer, apart from its arrays.
+
+    #: The constructor's arguments, without those that say how it starts; their types in JSON.
+    _arguments: ClassVar[dict[str, tuple[type, ...]]] = {}
+
+    def _config(self) -> dict[str, Any]:
+        """Those arguments, as JSON has them; TypeError or ValueError where it cannot."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """The layer that `config` describes; its arrays are yet to be filled."""
+        return cls(**config)
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Those of the parameters and buffers of that layer; nothing is allocated."""
+        return {}
+
+    def _check_state(self) -> None:
+        """ValueError unless parameters and buffers are what they can be."""
+        for name, array in (*self.params.items(), *self.buffers.items()):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite")
 
     def _add(self, name: str, value: Array) -> None:
         self.params[name] = value
@@ -139,7 +164,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """y = x @ weight + bias.
+    """y = x @ weight + bias.  A first layer takes SciPy's sparse x too.
 
     Parameters
     ----------
@@ -190,16 +215,47 @@ class Dense(Layer):
     def __repr__(self) -> str:
         return f"Dense({self.n_in}, {self.n_out})"
 
-    def _forward(self, x: Array, training: bool) -> Array:
+    _arguments: ClassVar = {"n_in": (int,), "n_out": (int,), "bias": (bool,), "dtype": (str,)}
+
+    def _config(self) -> dict[str, Any]:
+        bias = "bias" in self.params
+        return {"n_in": self.n_in, "n_out": self.n_out, "bias": bias, "dtype": self.dtype.name}
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Dense:
+        return cls(**config, init=lambda n_in, n_out, rng, dtype: np.empty((n_in, n_out), dtype))
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        bias = {"bias": (config["n_out"],)} if config["bias"] else {}
+        return {"weight": (config["n_in"], config["n_out"]), **bias}
+
+    def _accept(self, x: Any) -> None:
+        if not hasattr(x, "tocsr"):
+            super()._accept(x)
+            return
+        # SciPy's sparse matrices and arrays, which only a first layer meets
+        if x.dtype != self.dtype:
+            raise TypeError(f"{self}: x must be {self.dtype}, got {x.dtype}")
+        if x.ndim != 2 or x.shape[1] != self.n_in:
+            raise ValueError(f"{self}: x must have shape (samples, {self.n_in}), got {x.shape}")
+
+    def _forward(self, x: Any, training: bool) -> Array:
         self._x = x
         weight = self.params["weight"]
-        y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        if isinstance(x, np.ndarray):
+            y = np.matmul(x, weight, out=self._take("y", (len(x), self.n_out), self.dtype))
+        else:
+            y = x @ weight
         if "bias" in self.params:
             y += self.params["bias"]
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
-        np.matmul(self._x.T, dy, out=self.grads["weight"])
+        if isinstance(self._x, np.ndarray):
+            np.matmul(self._x.T, dy, out=self.grads["weight"])
+        else:
+            self.grads["weight"][...] = self._x.T @ dy
         if "bias" in self.grads:
             np.add.reduce(dy, axis=0, out=self.grads["bias"])
         if not wanted:
@@ -238,11 +294,13 @@ class Activation(Layer):
         with bound values of another shape.
     """
 
+    z: Array | None = None
+    dz: Array | None = None
+
     def __init__(self, activation: Any, *, features: int | None = None, dtype: Any = np.float32) -> None:
         super().__init__()
         self.activation = get(activation)
-        self.z: Array | None = None
-        self.dz: Array | None = None
+        self._features = features
         learnable = self.activation.learnable
         if features is not None:
             if not learnable:
@@ -265,10 +323,46 @@ class Activation(Layer):
     def __repr__(self) -> str:
         return f"Activation({self.activation.name})"
 
+    _arguments: ClassVar = {
+        "activation": (str,),
+        "params": (dict,),
+        "features": (int, type(None)),
+        "dtype": (str, type(None)),
+    }
+
+    def _config(self) -> dict[str, Any]:
+        f = self.activation
+        if RECORDS.get(f.name) is not f._record:
+            raise TypeError("functions are kept by name alone: register them first, with cact.register")
+        params = f.bind(**f.params).params  # as checked; a registered function's defaults are not yet
+        return {
+            "activation": f.name,
+            "params": {key: _listed(key, value) for key, value in params.items()},
+            "features": None if self._features is None else self.n_in,
+            "dtype": None if self.dtype is None else self.dtype.name,
+        }
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> Activation:
+        return cls(_bound(config), features=config["features"], dtype=config["dtype"] or np.float32)
+
+    @classmethod
+    def _shapes(cls, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        f, features = _bound(config), config["features"]
+        shapes = {key: np.shape(f.params[key]) for key in f.learnable}
+        if features is not None:  # as in the constructor
+            shapes = {key: (features,) if shape in ((), (1,)) else shape for key, shape in shapes.items()}
+        return shapes
+
+    @property
+    def function(self) -> Any:
+        """The activation with what has been learned bound to it."""
+        return self.activation.bind(**self.params)
+
     def _forward(self, x: Array, training: bool) -> Array:
         for key, value in self.params.items():
             if not np.isfinite(value).all():
-                raise FloatingPointError(f"{self}: {key} is not finite")
+                raise NonFiniteError(f"{self}: {key} is not finite")
         self.z, self.dz = x, None
         width = self.width(x.shape[1])
         assert width is not None
@@ -294,3 +388,38 @@ class Activation(Layer):
             self.activation.backward(dy, source, out=dz)
         self.dz = dz
         return dz
+
+
+def _listed(key: str, value: Any) -> Any:
+    """A bound parameter as JSON has it, to the same bits."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) is np.ndarray:
+        numbers = value.tolist()
+        if np.shape(numbers) == value.shape:  # lists do not tell all shapes without elements
+            return numbers
+    elif value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{key} is {value!r:.60}, which a file does not keep; bind a number or an array")
+
+
+def _numbers(value: Any) -> bool:
+    """Whether it is a list, nested or not, of floats alone."""
+    return isinstance(value, list) and all(type(v) is float or _numbers(v) for v in value)
+
+
+def _bound(config: Mapping[str, Any]) -> Any:
+    """The cact activation that the description of a layer tells."""
+    name, params = config["activation"], config["params"]
+    if name not in RECORDS:
+        raise ValueError(
+            f"no activation is named {name!r:.60}; if it is an own function, register it first, "
+            "with cact.register"
+        )
+    f = get(name)
+    if params.keys() != f.params.keys():
+        raise ValueError(f"{name} has the parameters {list(f.params)}, got {list(params)!r:.200}")
+    for key, value in params.items():
+        if isinstance(value, dict) or (isinstance(value, list) and not _numbers(value)):
+            raise ValueError(f"{name}: {key} must be a number or a list of floats, got {value!r:.60}")
+    return f.bind(**params)

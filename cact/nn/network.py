@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._lookup import get
-from ._validate import FRACTION, Array, count, float_dtype, matrix, real
-from .dropout import Dropout
+from ._flat import FlatParameters
+from ._validate import FRACTION, Array, count, float_dtype, real
+from .dropout import AlphaDropout, Dropout
 from .init import for_activation
 from .layers import Activation, Dense, Layer
-from .normalization import BatchNorm
+from .normalization import BatchNorm, LayerNorm
 
 __all__ = ["Sequential", "mlp"]
 
@@ -47,6 +48,7 @@ class Sequential:
         if not layers:
             raise ValueError("Sequential: there must be at least one layer")
         self.layers = layers
+        self._flat: FlatParameters | None = None
         self.outputs: list[Array] = []
         self.n_in: int | None = None
         self.n_out: int | None = None
@@ -76,6 +78,32 @@ class Sequential:
             x = layer.forward(x, training)
             outputs.append(x)
         return x
+
+    def flat(self) -> FlatParameters:
+        """All parameters as one array, all gradients as another.
+
+        Optimisers work on them.  The layers' own arrays are views of them from the first call
+        on, also where one was replaced since.
+
+        Returns
+        -------
+        FlatParameters
+            `values` and `grads`, of shape (parameters,).
+
+        Raises
+        ------
+        ValueError
+            Where a layer's array was replaced by one of another shape or dtype.
+        """
+        if self._flat is None:
+            self._flat = FlatParameters(self.layers)
+        else:
+            self._flat.sync()
+        return self._flat
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy has arrays of its own; the batches of the last pass are nobody's
+        return {**self.__dict__, "_flat": None, "outputs": []}
 
     def backward(self, dy: Array) -> Array:
         """dL/dx of the last `forward` from dL/dy; fills every layer's gradients."""
@@ -113,13 +141,13 @@ class Sequential:
             As `Layer.forward`; for a `batch_size` below 1.
         """
         batch_size = count("predict", "batch_size", batch_size)
-        matrix("predict", "x", x)
         y = self.forward(x[:batch_size])
-        if len(x) <= batch_size:
+        n = x.shape[0]
+        if n <= batch_size:
             return y
-        result = np.empty((len(x), y.shape[1]), y.dtype)
+        result = np.empty((n, y.shape[1]), y.dtype)
         result[:batch_size] = y
-        for start in range(batch_size, len(x), batch_size):
+        for start in range(batch_size, n, batch_size):
             rows = slice(start, start + batch_size)
             result[rows] = self.forward(x[rows])
         return result
@@ -130,12 +158,12 @@ def mlp(
     activation: Any,
     *,
     normalization: str | None = None,
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     init: Any = "auto",
     rng: Any = None,
     dtype: Any = np.float32,
 ) -> Sequential:
-    """A multilayer perceptron: per hidden layer Dense, BatchNorm, Activation, Dropout; then Dense.
+    """A multilayer perceptron: per hidden layer Dense, normalisation, Activation, dropout; then Dense.
 
     Parameters
     ----------
@@ -144,14 +172,18 @@ def mlp(
         of a hidden layer stand before its activation: glu hands on half of them, crelu twice as many.
     activation : str, Activation, pair of callables, or list of these
         For all hidden layers, or a list with one for each.
-    normalization : {None, "batch"}
-        With "batch", the hidden Dense layers have no bias: beta takes its part.
-    dropout : float, default 0.0
-        The rate of a Dropout after each hidden activation; 0 for none.
+    normalization : {None, "batch", "layer"}
+        A BatchNorm or LayerNorm before each hidden activation; the hidden Dense layers then
+        have no bias: beta takes its part.
+    dropout : float or list of float, default 0.0
+        The rate of the dropout after each hidden activation, or a list with one for each; 0
+        for none.  It is AlphaDropout after selu, which depends on mean 0 and variance 1
+        (Klambauer et al. 2017), and Dropout after all others.
     init : str or callable, default "auto"
         "auto" takes `cact.nn.init.for_activation` for each layer; He's gain is that of the
         activation that feeds the layer, and 1 for the first, which data of unit variance
-        should feed (He et al. 2015, section 2.2).  Else as in `Dense`, for all layers.
+        should feed (He et al. 2015, section 2.2).  "orthogonal" has these gains in every
+        layer.  Else as in `Dense`, for all layers.
     rng : numpy.random.Generator, int or None
         Draws the weights, then the dropout masks.
     dtype : float32 or float64, default float32
@@ -163,9 +195,9 @@ def mlp(
     Raises
     ------
     ValueError, TypeError
-        For fewer than 2 sizes or one below 1, a list of activations of another length than
-        the hidden layers, a size that an activation cannot cut (an odd one for glu), and as
-        the layers themselves.
+        For fewer than 2 sizes or one below 1, a list of activations or rates of another length
+        than the hidden layers, another normalisation, a rate outside [0, 1), a size that an
+        activation cannot cut (an odd one for glu), and as the layers themselves.
     """
     if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)) or len(sizes) < 2:
         raise ValueError(f"mlp: sizes must be at least two numbers of features, got {sizes!r:.60}")
@@ -177,9 +209,14 @@ def mlp(
         functions = [get(a) for a in activation]
     else:
         functions = [get(activation)] * hidden
-    if normalization not in (None, "batch"):
-        raise ValueError(f"mlp: normalization must be None or 'batch', got {normalization!r:.60}")
-    dropout = real("mlp", "dropout", dropout, FRACTION)
+    if normalization not in (None, "batch", "layer"):
+        raise ValueError(f"mlp: normalization must be None, 'batch' or 'layer', got {normalization!r:.60}")
+    if isinstance(dropout, (list, tuple)):
+        if len(dropout) != hidden:
+            raise ValueError(f"mlp: {len(dropout)} dropout rates for {hidden} hidden layers")
+        rates = [real("mlp", f"dropout[{i}]", rate, FRACTION) for i, rate in enumerate(dropout)]
+    else:
+        rates = [real("mlp", "dropout", dropout, FRACTION)] * hidden
     dtype = float_dtype("mlp", dtype)
     rng = np.random.default_rng(rng)
 
@@ -189,19 +226,25 @@ def mlp(
 
     def dense(i: int, follower: Any, bias: bool = True) -> Dense:
         name, gain = init, None
-        if isinstance(init, str) and init == "auto":
-            name, gain = for_activation(follower)
-            if name == "he_normal":  # the factor makes up for what the function before took away
+        if isinstance(init, str) and init in ("auto", "orthogonal"):
+            if init == "auto":
+                name, gain = for_activation(follower)
+            if name in (
+                "he_normal",
+                "orthogonal",
+            ):  # the factor makes up for what the function before took away
                 gain = functions[i - 1].gain if i else 1.0
         return Dense(taken[i], sizes[i + 1], init=name, gain=gain, bias=bias, rng=rng, dtype=dtype)
 
     layers: list[Layer] = []
     for i, function in enumerate(functions):
         layers.append(dense(i, function, bias=normalization is None))
-        if normalization == "batch":
-            layers.append(BatchNorm(sizes[i + 1], dtype=dtype))
+        if normalization is not None:
+            norm = BatchNorm if normalization == "batch" else LayerNorm
+            layers.append(norm(sizes[i + 1], dtype=dtype))
         layers.append(activations[i])
-        if dropout:
-            layers.append(Dropout(dropout, rng))
+        if rates[i]:
+            kind = AlphaDropout if function.name == "selu" else Dropout
+            layers.append(kind(rates[i], rng))
     layers.append(dense(hidden, "identity"))
     return Sequential(*layers)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validate import Array, count, matrix
+from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential
 from .optimizers import Optimizer
@@ -70,20 +70,129 @@ def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str) -> None:
         row, column = np.argwhere(~np.isfinite(X))[0]
         raise ValueError(f"{where}: X must be finite, got {X[row, column]} in row {row}, column {column}")
     try:
-        loss.check(y, (len(X), network.n_out or X.shape[1]))
+        loss.check(y, (len(X), network.n_out or X.shape[1]), X.dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{where}: {error}") from None
 
 
-def _finite(value: float, network: Sequential, when: str) -> float:
-    if math.isfinite(value):
-        return value
+def _not_finite(value: float, network: Sequential) -> NonFiniteError:
+    """The error of a loss that is not finite: it names the layer where that began."""
     for i, (layer, output) in enumerate(zip(network.layers, network.outputs)):
         if not np.isfinite(output).all():
-            raise FloatingPointError(
-                f"{when}: loss is {value}; the first output not finite is layer {i}'s, {layer}"
-            )
-    raise FloatingPointError(f"{when}: loss is {value}, though every layer's output is finite")
+            return NonFiniteError(f"loss is {value}; the first output not finite is layer {i}'s, {layer}")
+    return NonFiniteError(f"loss is {value}, though every layer's output is finite")
+
+
+class _LastGood:
+    """Copies of all that training changes, from when loss and gradient were last seen to be finite."""
+
+    EVERY = 64  # steps: a copy costs about a fifth of an optimiser's step
+
+    def __init__(self, network: Sequential, optimizer: Optimizer) -> None:
+        self._network, self._optimizer = network, optimizer
+        self._of_network = [layer.buffers for layer in network.layers]
+        self.keep()
+
+    def _arrays(self) -> Iterator[Array]:
+        yield self._network.flat().values
+        yield from self._optimizer.state.values()
+        for buffers in self._of_network:
+            yield from buffers.values()
+
+    def keep(self) -> None:
+        self._kept, self.steps = [array.copy() for array in self._arrays()], self._optimizer.steps
+
+    def restore(self) -> None:
+        for array, kept in zip(self._arrays(), self._kept):
+            array[...] = kept
+        self._optimizer.steps = self.steps
+
+
+class Trainer:
+    """The steps of training: what `train` and the estimators share.
+
+    A context manager: inside it the layers and the loss write into the arrays of the step
+    before, so a step allocates next to nothing, and NumPy warns of nothing.
+
+    Parameters
+    ----------
+    network : Sequential
+    loss : Loss
+    optimizer : Optimizer, optional
+        None where only gradients are asked for.
+    """
+
+    def __init__(self, network: Sequential, loss: Loss, optimizer: Optimizer | None = None) -> None:
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        learns = [bool(layer.params) for layer in network.layers]
+        # last layer first; dL/dx of a layer is wanted where one before it learns
+        self._back = [(layer, any(learns[:i])) for i, layer in enumerate(network.layers)][::-1]
+        self._parts: tuple[Any, ...] = (*network.layers, loss)
+        self._kept: list[dict[str, Array]] = [{} for _ in self._parts]
+        self._checked = False
+        self._good = None if optimizer is None else _LastGood(network, optimizer)
+
+    def __enter__(self) -> Trainer:
+        for part, kept in zip(self._parts, self._kept):
+            part._kept = kept
+        self._quiet = np.errstate(all="ignore")  # what diverges is reported by its loss
+        self._quiet.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._quiet.__exit__(*error)
+        for part in self._parts:
+            part._kept = None
+
+    def gradient(self, x: Array, target: Array, weight: Array | None = None) -> float:
+        """The loss of a batch, already checked, whose gradients the network has afterwards.
+
+        Raises
+        ------
+        NonFiniteError
+            If the loss is not finite; names the layer.
+        """
+        network = self.network
+        if self._checked:  # all batches have the features and the dtype of the first
+            network.outputs = outputs = []
+            for layer in network.layers:
+                x = layer._forward(x, True)
+                outputs.append(x)
+        else:
+            x = network.forward(x, training=True)
+            self._checked = True
+        value = self.loss._forward(x, target, weight)
+        if not math.isfinite(value):
+            raise _not_finite(value, network)
+        dy: Any = self.loss._backward()
+        for layer, wanted in self._back:
+            dy = layer._backward(dy, wanted)
+            if dy is None:
+                break
+        return value
+
+    def step(self, x: Array, target: Array, weight: Array | None = None) -> float:
+        """One step of the optimiser on a batch; gives its loss before the step.
+
+        Raises
+        ------
+        NonFiniteError
+            If the loss or a gradient is not finite.  The weights, the optimiser's state and the
+            running averages are then those of the last step that was kept, one in
+            `_LastGood.EVERY`; the error says which.
+        """
+        assert self.optimizer is not None
+        assert self._good is not None
+        try:
+            value = self.gradient(x, target, weight)
+            # before the update: these weights have just given a finite loss
+            if self.optimizer.steps % self._good.EVERY == 0:
+                self._good.keep()
+            self.optimizer.step()
+        except NonFiniteError as error:
+            self._good.restore()
+            raise NonFiniteError(f"{error} (the weights are those after {self._good.steps} steps)") from None
+        return value
 
 
 def _batches(n: int, batch_size: int) -> Iterator[slice]:
@@ -120,7 +229,7 @@ def evaluate(
     ------
     ValueError, TypeError
         For data that do not fit the network or each other, or are not finite.
-    FloatingPointError
+    NonFiniteError
         If the loss is not finite; names the first layer whose output is not.
     """
     loss = SoftmaxCrossEntropy() if loss is None else loss
@@ -129,14 +238,23 @@ def evaluate(
 
 
 def _evaluate(
-    network: Sequential, loss: Loss, X: Array, y: Array, batch_size: int, when: str
+    network: Sequential,
+    loss: Loss,
+    X: Array,
+    y: Array,
+    batch_size: int,
+    when: str,
+    weight: Array | None = None,
 ) -> tuple[float, float]:
     mean = _Mean()
     with np.errstate(all="ignore"):
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             output = network.forward(X[rows])
-            mean.add(_finite(loss.forward(output, y[rows]), network, when), output, y[rows])
+            value = loss._forward(output, y[rows], None if weight is None else weight[rows])
+            if not math.isfinite(value):
+                raise NonFiniteError(f"{when}: {_not_finite(value, network)}")
+            mean.add(value, output, y[rows])
     return mean.result()
 
 
@@ -150,7 +268,10 @@ def train(
     epochs: int,
     batch_size: int,
     rng: Any = None,
+    sample_weight: Array | None = None,
     validation: tuple[Array, Array] | None = None,
+    patience: int | None = None,
+    tol: float = 1e-4,
     callback: Callable[[int, Sequential, History], Any] | None = None,
 ) -> History:
     """Train a network on shuffled batches.
@@ -171,8 +292,15 @@ def train(
         The last batch of an epoch may be smaller; a single last row joins the batch before.
     rng : numpy.random.Generator, int or None
         Shuffles the samples before each epoch.
+    sample_weight : ndarray of shape (samples,), optional
+        Of each sample in its batch's mean.
     validation : (X, y), optional
         Evaluated after each epoch.
+    patience : int, optional
+        After more than so many epochs in a row whose loss (of the validation set, if there is
+        one) is not below the best one by `tol`, training ends, unless the optimiser's schedule
+        has another rate to try (`cact.nn.schedules.Adaptive`).
+    tol : float, default 1e-4
     callback : callable, optional
         ``callback(epoch, network, history)`` after each epoch, counted from 0; training ends
         if it returns True.
@@ -186,9 +314,9 @@ def train(
     ValueError, TypeError
         For data that do not fit the network or each other, or are not finite; for `epochs`
         or `batch_size` below 1; for an optimiser of another network.
-    FloatingPointError
-        If a loss is not finite; names epoch and step, both from 0, and the first layer whose
-        output is not finite.
+    NonFiniteError
+        If a loss or a gradient is not finite; names epoch and step, both from 0, and the layer.
+        The weights are the last good ones that were kept, at most 64 steps old.
     """
     loss = SoftmaxCrossEntropy() if loss is None else loss
     if getattr(optimizer, "network", None) is not network:
@@ -199,22 +327,24 @@ def train(
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise TypeError("train: validation must be a pair (X, y)")
         _check(network, loss, *validation, "train: validation")
+    patience = None if patience is None else count("train", "patience", patience)
+    tol = real("train", "tol", tol, NON_NEGATIVE)
     rng = np.random.default_rng(rng)
     history = History()
+    best, waited = math.inf, 0
+    trainer = Trainer(network, loss, optimizer)
     for epoch in range(epochs):
         order, mean = rng.permutation(len(X)), _Mean()
-        # a diverging network is reported by its loss, not by NumPy's warnings
-        with np.errstate(all="ignore"):
+        with trainer:
             for step, rows in enumerate(_batches(len(X), batch_size)):
-                when = f"epoch {epoch}, step {step}"
-                target = y[order[rows]]
+                batch = order[rows]
                 try:
-                    output = network.forward(X[order[rows]], training=True)
-                except FloatingPointError as error:
-                    raise FloatingPointError(f"{when}: {error}") from None
-                mean.add(_finite(loss.forward(output, target), network, when), output, target)
-                network.backward(loss.backward())
-                optimizer.step()
+                    value = trainer.step(
+                        X[batch], y[batch], None if sample_weight is None else sample_weight[batch]
+                    )
+                except NonFiniteError as error:
+                    raise NonFiniteError(f"epoch {epoch}, step {step}: {error}") from None
+                mean.add(value, network.outputs[-1], y[batch])
         classes = y.dtype.kind in "iu"
         train_loss, train_accuracy = mean.result()
         history.train_loss.append(train_loss)
@@ -226,6 +356,16 @@ def train(
             history.val_loss.append(val_loss)
             if classes:
                 history.val_accuracy.append(val_accuracy)
-        if callback is not None and callback(epoch, network, history) is True:
+        schedule = optimizer.schedule
+        if schedule is not None:
+            schedule.epoch_ended(len(X) * (epoch + 1), train_loss)
+        watched = train_loss if validation is None else history.val_loss[-1]
+        waited = waited + 1 if watched > best - tol else 0
+        best = min(best, watched)
+        done = callback is not None and callback(epoch, network, history) is True
+        if patience is not None and waited > patience:
+            waited = 0
+            done = schedule is None or schedule.no_improvement() or done
+        if done:
             break
     return history

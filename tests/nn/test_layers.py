@@ -106,7 +106,7 @@ def test_dropout_gradients():
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@pytest.mark.parametrize("normalization", [None, "batch"])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 def test_network_gradients(name, normalization):
     """All layers together, in training mode, with the dropout masks fixed."""
     x = samples(7, 4)
@@ -122,7 +122,7 @@ def test_network_gradients(name, normalization):
 
         before()
         network.forward(x, training=True)
-        # batch norm may scale up a step, but not a hundredfold
+        # a normalisation may scale up a step, but not a hundredfold
         if all(off_kinks(layer.z, RECORDS[name].kinks_at()) for layer in network.activations):
             break
     else:
@@ -205,7 +205,9 @@ LAYERS = {
     "prelu": lambda dtype: nn.Activation("prelu", dtype=dtype),
     "prelu per feature": lambda dtype: nn.Activation("prelu", features=4, dtype=dtype),
     "dropout": lambda dtype: nn.Dropout(0.5, rng=0),
+    "alpha dropout": lambda dtype: nn.AlphaDropout(0.5, rng=0),
     "batch norm": lambda dtype: nn.BatchNorm(4, dtype=dtype),
+    "layer norm": lambda dtype: nn.LayerNorm(4, dtype=dtype),
 }
 
 

@@ -85,7 +85,7 @@ def test_uniform_logits_give_the_log_of_the_classes():
         (logits(), TARGET + 1, ValueError, "classes from 0 to 3, got 4"),
         (logits(), TARGET - 1, ValueError, "classes from 0 to 3, got -1"),
         (logits()[:0], TARGET[:0], ValueError, "at least one sample"),
-        (logits()[0], TARGET, ValueError, r"logits must have shape \(samples, features\)"),
+        (logits()[0], TARGET, ValueError, r"output must have shape \(samples, features\)"),
         (logits().astype(int), TARGET, TypeError, "logits: dtype must be float32 or float64"),
     ],
 )

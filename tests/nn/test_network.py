@@ -29,6 +29,31 @@ def test_mlp_order():
     assert network.activations == [network.layers[2], network.layers[6]]
 
 
+def test_mlp_with_layer_norm():
+    network = nn.mlp((5, 4, 3, 2), "relu", normalization="layer", dtype=np.float64)
+    assert kinds(network) == [
+        "Dense(5, 4)", "LayerNorm(4)", "Activation(relu)",
+        "Dense(4, 3)", "LayerNorm(3)", "Activation(relu)",
+        "Dense(3, 2)",
+    ]  # fmt: skip
+    assert [key for key, _, _ in network.parameters()] == [
+        "0.weight", "1.gamma", "1.beta", "3.weight", "4.gamma", "4.beta", "6.weight", "6.bias",
+    ]  # fmt: skip
+    assert network.dtype == np.float64
+
+
+def test_mlp_with_a_dropout_rate_for_each_layer():
+    """A rate of 0 puts no layer there, and selu gets its own kind."""
+    functions = ["relu", "selu", "selu", cact.get("selu"), "elu"]
+    for rates in ([0.1, 0.2, 0, 0.3, 0.4], (0.1, 0.2, 0.0, 0.3, 0.4)):
+        network = nn.mlp((5, 4, 4, 4, 4, 4, 2), functions, dropout=rates)
+        assert [kind for kind in kinds(network) if not kind.startswith("Dense")] == [
+            "Activation(relu)", "Dropout(0.1)", "Activation(selu)", "AlphaDropout(0.2)", "Activation(selu)",
+            "Activation(selu)", "AlphaDropout(0.3)", "Activation(elu)", "Dropout(0.4)",
+        ]  # fmt: skip
+    assert "AlphaDropout(0.5)" in kinds(nn.mlp((5, 4, 2), "selu", dropout=0.5))
+
+
 def test_mlp_without_extras():
     network = nn.mlp([5, 4, 2], "prelu", dtype=np.float64)
     assert kinds(network) == ["Dense(5, 4)", "Activation(prelu)", "Dense(4, 2)"]
@@ -85,6 +110,28 @@ def test_mlp_init():
     assert all(map(np.array_equal, weights, expected))
 
 
+def test_mlp_orthogonal_init():
+    """With the gain of the function before, whatever the one behind."""
+    rng = np.random.default_rng(3)
+    expected = [
+        init.orthogonal(7, 6, gain=1.0, rng=rng),
+        init.orthogonal(6, 5, gain=cact.tanh.gain, rng=rng),
+        init.orthogonal(5, 4, gain=cact.relu.gain, rng=rng),
+        init.orthogonal(4, 3, gain=cact.selu.gain, rng=rng),
+    ]
+    network = nn.mlp((7, 6, 5, 4, 3), ["tanh", "relu", "selu"], init="orthogonal", rng=3)
+    weights = [p for key, p, _ in network.parameters() if key.endswith("weight")]
+    assert all(map(np.array_equal, weights, expected))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "selu", "gelu"])
+def test_mlp_orthogonal_init_keeps_the_second_moment_through_ten_layers(activation):
+    network = nn.mlp((512,) * 12, activation, init="orthogonal", rng=0)
+    network.forward(np.random.default_rng(1).standard_normal((64, 512), dtype=np.float32))
+    moments = [float(np.mean(layer.z**2)) for layer in network.activations]
+    assert 0.4 < moments[-1] / moments[0] < 2.5
+
+
 @pytest.mark.parametrize(
     ("args", "options", "error", "words"),
     [
@@ -97,10 +144,13 @@ def test_mlp_init():
         (((5, 4, 2), "rely"), {}, ValueError, "unknown activation 'rely'"),
         (
             ((5, 4, 2), "relu"),
-            {"normalization": "layer"},
+            {"normalization": "group"},
             ValueError,
-            "normalization must be None or 'batch'",
+            "normalization must be None, 'batch' or 'layer', got 'group'",
         ),
+        (((5, 4, 2), "relu"), {"dropout": [0.1, 0.2]}, ValueError, "2 dropout rates for 1 hidden layers"),
+        (((5, 4, 2), "relu"), {"dropout": [-1]}, ValueError, r"dropout\[0\] must be in \[0, 1\), got -1"),
+        (((5, 4, 2), "relu"), {"dropout": ["1"]}, TypeError, r"dropout\[0\] must be a real number, got '1'"),
         (((5, 4, 2), "relu"), {"dropout": 1.0}, ValueError, r"dropout must be in \[0, 1\), got 1.0"),
         (((5, 4, 2), "relu"), {"init": "best"}, ValueError, "unknown init 'best'"),
         (((5, 4, 2), "relu"), {"dtype": np.float16}, TypeError, "float32 or float64, got float16"),

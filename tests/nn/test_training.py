@@ -42,6 +42,7 @@ LEARNERS = {
     "prelu, adam": ("prelu", {"optimizer": lambda net: nn.Adam(net, 0.01)}),
     "selu, dropout": ("selu", {"dropout": 0.1}),
     "sigmoid, batch norm": ("sigmoid", {"normalization": "batch"}),
+    "gelu, layer norm": ("gelu", {"normalization": "layer"}),
     "float64": ("silu", {"dtype": np.float64}),
 }
 
@@ -129,6 +130,35 @@ def test_float32_is_kept(activation):
         assert all(a.dtype == np.float32 for a in arrays), layer
 
 
+def test_patience_ends_training_and_asks_the_schedule():
+    """A rate this small improves nothing by tol, so the epochs are those of the patience."""
+    X, y = np.eye(4), np.arange(4)
+    network = nn.mlp((4, 3, 4), "tanh", dtype=np.float64, rng=0)
+    history = nn.train(
+        network, X, y, optimizer=nn.SGD(network, 1e-9), epochs=50, batch_size=4, patience=3, tol=1e-3
+    )
+    assert history.epochs == 5  # the first is the best, then more than 3
+    adaptive = nn.schedules.Adaptive(1e-9, factor=10, minimum=2e-11)
+    optimizer = nn.SGD(network, adaptive)
+    history = nn.train(network, X, y, optimizer=optimizer, epochs=50, batch_size=4, patience=3, tol=1e-3)
+    assert history.epochs == 5 + 4 + 4  # 1e-9, 1e-10, 1e-11
+    assert optimizer.lr == pytest.approx(1e-11)
+
+
+def test_a_schedule_sets_the_rate_of_each_step():
+    network = nn.mlp((4, 3, 4), "tanh", dtype=np.float64, rng=0)
+    seen = []
+
+    def rate(step):
+        seen.append(step)
+        return 0.1 / (1 + step)
+
+    optimizer = nn.SGD(network, rate)
+    nn.train(network, np.eye(4), np.arange(4), optimizer=optimizer, epochs=3, batch_size=2, rng=0)
+    assert seen == [0, *range(6)]  # the constructor asks for the first
+    assert optimizer.lr == 0.1 / 6
+
+
 # ---------------------------------------------------------------------- batches
 class Recorder(nn.Layer):
     """Passes its input on and remembers the first column of every training batch."""
@@ -137,12 +167,12 @@ class Recorder(nn.Layer):
         super().__init__()
         self.batches = []
 
-    def forward(self, x, training=False):
+    def _forward(self, x, training):
         if training:
             self.batches.append(x[:, 0].tolist())
         return x
 
-    def backward(self, dy):
+    def _backward(self, dy, wanted):
         return dy
 
 

@@ -1,0 +1,707 @@
+"""What the two estimators share: parameters, the network, and the fit.
+
+Settings that scikit-learn's own estimators know give what these give: the same weights at the
+start, the same batches, the same loss curve to rounding, the same warnings.  The order in which
+random numbers are drawn is theirs, therefore: for each layer the weights, then the biases; the
+validation split; before each epoch the shuffle.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .. import diagnose
+from .._lookup import get
+from ..nn._validate import Array, NonFiniteError
+from ..nn.layers import Dense
+from ..nn.losses import Loss
+from ..nn.network import Sequential, mlp
+from ..nn.normalization import BatchNorm
+from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
+from ..nn.training import Trainer
+from ._callbacks import CallbackSupportMixin, Calls
+
+#: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
+ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
+OPTIMIZER_SETTINGS = (
+    "solver",
+    "learning_rate",
+    "learning_rate_init",
+    "power_t",
+    "momentum",
+    "nesterovs_momentum",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+    "clip_norm",
+)
+REFERENCE_ROWS = 256  # of the training data, for the diagnostics
+
+
+class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of `MLPClassifier` and `MLPRegressor`."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": "no_validation",  # cact.get's errors say more
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", "adamw", "rmsprop"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), Schedule, callable],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "loss": "no_validation",
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "normalization": [StrOptions({"batch", "layer"}), None],
+        "init": [str, callable],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "progress_bar": ["boolean"],
+        "diagnostics": ["boolean"],
+    }
+
+    # ------------------------------------------------------------------ what the estimators differ in
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        """X and y as arrays, and what is known of y kept in attributes."""
+        raise NotImplementedError
+
+    def _targets(self, y: Array, dtype: Any) -> Array:
+        """What the loss compares the outputs with."""
+        raise NotImplementedError
+
+    def _make_loss(self) -> tuple[Loss, int, str]:
+        """The loss, the number of outputs, and the name of the output's activation."""
+        raise NotImplementedError
+
+    def _class_weights(self, y: Array) -> Array | None:
+        """A weight for each sample by its class."""
+        return None
+
+    def _predictions(self, output: Array) -> Array:
+        """The predictions from the network's output."""
+        raise NotImplementedError
+
+    _default_scoring: str
+
+    # ------------------------------------------------------------------ the network
+    def _build(self, n_features: int, hidden: list[int], dtype: Any) -> None:
+        """A network with new weights, and the attributes that belong to it."""
+        name, state = type(self).__name__, self._random_state
+        self._loss, self.n_outputs_, self.out_activation_ = self._make_loss()
+        self.n_layers_ = len(hidden) + 2
+        functions = self._functions(len(hidden))
+        dropout = self.dropout if np.ndim(self.dropout) == 0 else list(self.dropout)
+        intercepts: list[Array] = []
+
+        def as_scikit_learn(n_in: int, n_out: int, *, rng: Any = None, dtype: Any = None) -> Array:
+            """Glorot's uniform weights, and biases of the same width (Glorot & Bengio 2010)."""
+            follower = functions[min(len(intercepts), len(functions) - 1)].name if functions else "identity"
+            bound = np.sqrt((2.0 if follower == "sigmoid" else 6.0) / (n_in + n_out))
+            weight: Array = state.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False)
+            intercepts.append(state.uniform(-bound, bound, n_out).astype(dtype, copy=False))
+            return weight
+
+        its = isinstance(self.init, str) and self.init == "auto"
+        its = its and all(function.name in ITS_ACTIVATIONS for function in functions)
+        drawn = not its or np.any(dropout)  # by another generator, which the first one seeds
+        try:
+            network = mlp(
+                (n_features, *hidden, self.n_outputs_),
+                functions,
+                normalization=self.normalization,
+                dropout=dropout,
+                init=as_scikit_learn if its else self.init,
+                rng=np.random.default_rng(state.randint(2**31 - 1)) if drawn else None,
+                dtype=dtype,
+            )
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+        dense = [layer for layer in network.layers if isinstance(layer, Dense)]
+        for layer, intercept in zip(dense, intercepts):
+            if "bias" in layer.params:
+                layer.params["bias"][...] = intercept
+        self.network_: Sequential = network
+        network.flat()
+        self._show()
+
+    def _functions(self, hidden: int) -> list[Any]:
+        """The hidden layers' activations."""
+        given = self.activation
+        each = list(given) if isinstance(given, (list, np.ndarray)) else [given] * hidden
+        if len(each) != hidden:
+            raise ValueError(
+                f"{type(self).__name__}: activation lists {len(each)} for {hidden} hidden layers; "
+                "it must be one for all or one for each"
+            )
+        try:
+            return [get(one) for one in each]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{type(self).__name__}: activation: {error}") from None
+
+    def _weights(self) -> Iterator[tuple[list[Array], int, dict[str, Array], str]]:
+        """Where each of coefs_ and intercepts_ stands in the network.
+
+        Gives the list, the index in it, and the layer's dict with the key.  Where a layer is
+        normalised, beta is the intercept.
+        """
+        i = -1
+        for layer in self.network_.layers:
+            if isinstance(layer, Dense):
+                i += 1
+                yield self.coefs_, i, layer.params, "weight"
+                if "bias" in layer.params:
+                    yield self.intercepts_, i, layer.params, "bias"
+            elif "beta" in layer.params:
+                yield self.intercepts_, i, layer.params, "beta"
+
+    def _show(self) -> None:
+        """Make coefs_ and intercepts_ the network's own arrays."""
+        self.coefs_: list[Any] = [None] * (self.n_layers_ - 1)
+        self.intercepts_: list[Any] = [None] * (self.n_layers_ - 1)
+        for arrays, i, params, key in self._weights():
+            arrays[i] = params[key]
+
+    def _sync(self) -> Sequential:
+        """The network, with whatever was put into coefs_ and intercepts_ since."""
+        for arrays, i, params, key in self._weights():
+            if arrays[i] is not params[key]:
+                given = np.asarray(arrays[i])
+                if given.shape != params[key].shape:
+                    what = "coefs_" if arrays is self.coefs_ else "intercepts_"
+                    raise ValueError(
+                        f"{type(self).__name__}: {what}[{i}] must have shape {params[key].shape}, "
+                        f"got {given.shape}"
+                    )
+                arrays[i] = params[key] = given.astype(params[key].dtype, copy=False)
+        return self.network_
+
+    # ------------------------------------------------------------------ prediction
+    def _output(self, X: Any, check_input: bool = True) -> Array:
+        """The network's output: logits, or before the regression's link."""
+        check_is_fitted(self)
+        network = self._sync()
+        if check_input:
+            X = validate_data(self, X, accept_sparse="csr", reset=False)
+        assert network.dtype is not None
+        return network.predict(X.astype(network.dtype, copy=False))
+
+    # ------------------------------------------------------------------ fit
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation: tuple[Any, Any] | None = None,
+        incremental: bool = False,
+    ) -> Any:
+        name = type(self).__name__
+        hidden = self.hidden_layer_sizes
+        hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
+        if np.any(np.array(hidden) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        first = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = self._validate_input(X, y, incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+            if (sample_weight < 0).any():
+                raise ValueError(f"{name}: sample_weight must be at least 0, got {sample_weight.min()}")
+        class_weights = self._class_weights(y)
+        if class_weights is not None:
+            class_weights = class_weights.astype(X.dtype, copy=False)
+            sample_weight = class_weights if sample_weight is None else sample_weight * class_weights
+        if self.normalization == "batch" and X.shape[0] < 2:
+            raise ValueError(f"{name}: batch normalization needs at least 2 samples, got n_samples=1")
+
+        if first or not hasattr(self, "_random_state"):
+            self._random_state = check_random_state(self.random_state)
+        if first:
+            self._build(X.shape[1], hidden, X.dtype)
+            self._reset()
+        elif X.dtype != self.network_.dtype:  # the network stays what it is
+            X = X.astype(self.network_.dtype)
+            sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype)
+        else:
+            self._sync()
+        if validation is not None:
+            validation = self._validate_validation(*validation)
+        if self.solver == "lbfgs":
+            self._fit_lbfgs(X, y, sample_weight, validation)
+        else:
+            self._fit_stochastic(X, y, sample_weight, validation, incremental)
+        self._show()
+        if not np.isfinite(self.network_.flat().values).all():
+            raise NonFiniteError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+        return self
+
+    def _reset(self) -> None:
+        """The attributes of a training that begins."""
+        self.n_iter_ = 0
+        self.t_ = 0
+        self._optimizer: Optimizer | None = None
+        self._optimizer_settings: dict[str, Any] = {}
+        self._split_rows: int | None = None
+        self._split_state: Any = None
+        self._no_improvement_count = 0
+        self._best: list[Array] | None = None
+        self.best_loss_: float | None = None
+        self.best_validation_score_: float | None = None
+        self.validation_scores_: list[float] | None = None
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
+        if self.diagnostics:
+            self.diagnostics_: list[dict[str, Any]] = []
+
+    def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
+        X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
+        y = np.asarray(y)
+        if y.ndim == 0 or len(y) != X.shape[0]:
+            raise ValueError(
+                f"{type(self).__name__}: y_val must have as many rows as X_val, {X.shape[0]}, got {y.shape}"
+            )
+        return X, y
+
+    def _split(self, X: Any, y: Array) -> tuple[Array, Array]:
+        """Rows for training and for validation; those of the first fit where training goes on."""
+        state = self._random_state
+        if self._split_rows == X.shape[0]:
+            state = np.random.RandomState()
+            state.set_state(self._split_state)
+        else:
+            self._split_rows, self._split_state = X.shape[0], state.get_state()
+        # stratified where scikit-learn does it: for two classes
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        train, test = train_test_split(
+            np.arange(X.shape[0]), random_state=state, test_size=self.validation_fraction, stratify=stratify
+        )
+        if len(test) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return train, test
+
+    def _make_optimizer(self) -> Optimizer:
+        """The optimiser, which goes on from a fit before where its settings are the same."""
+        settings = {key: getattr(self, key) for key in OPTIMIZER_SETTINGS}
+        if self._optimizer is not None and settings == self._optimizer_settings:
+            return self._optimizer
+        self._optimizer_settings = settings
+        lr: Any = self.learning_rate_init
+        if not isinstance(self.learning_rate, str):
+            lr = copy.deepcopy(get_schedule(self.learning_rate))
+        elif self.solver != "adam":  # as in scikit-learn
+            if self.learning_rate == "invscaling":
+                lr = InverseScaling(lr, self.power_t)
+            elif self.learning_rate == "adaptive":
+                lr = Adaptive(lr)
+        network, clip = self.network_, self.clip_norm
+        moments: dict[str, Any] = {
+            "betas": (self.beta_1, self.beta_2),
+            "eps": self.epsilon,
+            "eps_hat": True,
+            "clip_norm": clip,
+        }
+        if self.solver == "sgd":
+            nesterov = self.nesterovs_momentum and self.momentum > 0
+            self._optimizer = SGD(network, lr, self.momentum, nesterov, clip_norm=clip)
+        elif self.solver == "adam":
+            self._optimizer = Adam(network, lr, **moments)
+        elif self.solver == "adamw":
+            self._optimizer = AdamW(network, lr, weight_decay=self.alpha, **moments)
+        else:
+            self._optimizer = RMSProp(
+                network, lr, self.beta_2, momentum=self.momentum, eps=self.epsilon, clip_norm=clip
+            )
+        return self._optimizer
+
+    def _reported(self, value: float) -> float:
+        """A loss as scikit-learn reports it: the squared error's is the mean over the outputs."""
+        return value / self.n_outputs_ if self._loss.name == "squared_error" else value
+
+    def _fit_stochastic(
+        self,
+        X: Any,
+        y: Array,
+        sample_weight: Array | None,
+        validation: tuple[Any, Array] | None,
+        incremental: bool,
+    ) -> None:
+        network, loss = self.network_, self._loss
+        if self.early_stopping and self.best_validation_score_ is None:
+            self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
+        elif not self.early_stopping and self.best_loss_ is None:
+            self.validation_scores_, self.best_validation_score_, self.best_loss_ = None, None, np.inf
+        rows = np.arange(X.shape[0])
+        if self.early_stopping and validation is None:
+            rows, test = self._split(X, y)
+            validation = X[test], y[test]
+            weight_val = None if sample_weight is None else sample_weight[test]
+        else:
+            weight_val = None
+        target = self._targets(y, X.dtype)
+        n = len(rows)
+        if self.batch_size == "auto":
+            batch_size = min(200, n)
+        else:
+            if self.batch_size > n:
+                warnings.warn(
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                    stacklevel=4,
+                )
+            batch_size = min(self.batch_size, n)
+        normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
+        batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
+        loss.check(target, (X.shape[0], self.n_outputs_))
+        optimizer = self._make_optimizer()
+        trainer = Trainer(network, loss, optimizer)
+        scorer = self._scorer() if self.early_stopping else None
+        epochs = 1 if incremental else self.max_iter
+        calls = Calls(self, epochs, self._fitted_state, X=X, y=y)
+        gather = _Gather(X)
+        self.n_iter_ = 0
+        try:
+            with self._progress(epochs) as bar:
+                for _ in range(epochs):
+                    calls.begin_epoch()
+                    if self.shuffle:  # a permutation of the one before, as scikit-learn has it
+                        drawn = np.arange(n)
+                        self._random_state.shuffle(drawn)
+                        rows = rows[drawn]
+                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, rows, batches)
+                    self.n_iter_ += 1
+                    self.t_ += n
+                    self.loss_curve_.append(self.loss_)
+                    if self.verbose:
+                        print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    if validation is not None:
+                        self._validation_loss(*validation)
+                    if self.diagnostics:
+                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
+                    if scorer is not None and validation is not None:
+                        self._score_epoch(scorer, *validation, weight_val)
+                    else:
+                        self._watch_loss()
+                    if optimizer.schedule is not None:
+                        optimizer.schedule.epoch_ended(self.t_, self.loss_)
+                    bar(self)
+                    stop = calls.end_epoch()
+                    if self._no_improvement_count > self.n_iter_no_change:
+                        stop = self._no_improvement(optimizer.schedule) or stop
+                    if stop or incremental:
+                        break
+                    if self.n_iter_ == self.max_iter:
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                            "optimization hasn't converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=4,
+                        )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        if self.early_stopping and self._best is not None:
+            for array, kept in zip(self._learned(), self._best):
+                array[...] = kept
+        self._show()
+        calls.end()
+
+    def _epoch(
+        self,
+        trainer: Trainer,
+        gather: _Gather,
+        target: Array,
+        sample_weight: Array | None,
+        rows: Array,
+        batches: list[slice],
+    ) -> float:
+        """One pass over the rows, in batches; gives the mean loss with the penalty."""
+        optimizer = trainer.optimizer
+        assert optimizer is not None
+        penalised = self.solver != "adamw"  # which decays its weights by itself
+        flat = self.network_.flat()
+        weights = flat.values[: flat.weights]
+        total = 0.0
+        with trainer:
+            for step, batch in enumerate(batches):
+                chosen, size = rows[batch], batch.stop - batch.start
+                weight = None if sample_weight is None else sample_weight[chosen]
+                scale = size if weight is None else float(weight.sum())
+                penalty = 0.0
+                if penalised:
+                    optimizer.weight_decay = self.alpha / scale if scale else 0.0
+                    penalty = 0.5 * optimizer.weight_decay * float(np.dot(weights, weights))
+                try:
+                    value = trainer.step(gather(chosen), target[chosen], weight)
+                except NonFiniteError as error:
+                    raise NonFiniteError(
+                        f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {error}. "
+                        "The input data may contain large values and need to be preprocessed."
+                    ) from None
+                total += (self._reported(value) + penalty) * size
+        return total / len(rows)
+
+    def _learned(self) -> Iterator[Array]:
+        """All that training changes in the network."""
+        yield self.network_.flat().values
+        for layer in self.network_.layers:
+            yield from layer.buffers.values()
+
+    def _watch_loss(self) -> None:
+        assert self.best_loss_ is not None
+        if self.loss_ > self.best_loss_ - self.tol:
+            self._no_improvement_count += 1
+        else:
+            self._no_improvement_count = 0
+        self.best_loss_ = min(self.loss_, self.best_loss_)
+
+    def _no_improvement(self, schedule: Schedule | None) -> bool:
+        """What to do when training has come to a halt; whether to stop."""
+        what = "Validation score" if self.early_stopping else "Training loss"
+        epochs = f"{self.n_iter_no_change} consecutive epochs"
+        message = f"{what} did not improve more than tol={self.tol:f} for {epochs}."
+        stop = schedule is None or schedule.no_improvement()
+        if not stop:
+            self._no_improvement_count = 0
+        if self.verbose:
+            if not stop:
+                assert schedule is not None
+                rate = f"Setting learning rate to {schedule.lr(0):f}"
+            else:
+                rate = "Learning rate too small. Stopping." if isinstance(schedule, Adaptive) else "Stopping."
+            print(f"{message} {rate}")
+        return stop
+
+    # ------------------------------------------------------------------ validation
+    def _scorer(self) -> Any:
+        scoring = self.scoring or self._default_scoring
+        return check_scoring(self, scoring)
+
+    @contextmanager
+    def _nameless(self) -> Iterator[None]:
+        """For predictions on what was validated and has lost its feature names."""
+        names = self.__dict__.pop("feature_names_in_", None)
+        try:
+            yield
+        finally:
+            if names is not None:
+                self.feature_names_in_ = names
+
+    def _score_epoch(self, scorer: Any, X: Any, y: Array, weight: Array | None) -> None:
+        """Score the validation set; keep the weights of the best score."""
+        assert self.validation_scores_ is not None
+        assert self.best_validation_score_ is not None
+        given = {} if weight is None else {"sample_weight": weight}
+        with self._nameless():
+            if np.isfinite(self._output(X, check_input=False)).all():
+                score = float(scorer(self, X, y, **given))
+            else:
+                score = math.nan
+        self.validation_scores_.append(score)
+        if self.verbose:
+            print(f"Validation score: {score:f}")
+        if score < self.best_validation_score_ + self.tol:
+            self._no_improvement_count += 1
+        else:
+            self._no_improvement_count = 0
+        if score > self.best_validation_score_:
+            self.best_validation_score_ = score
+            self._best = [array.copy() for array in self._learned()]
+
+    def _validation_loss(self, X: Any, y: Array) -> None:
+        output = self._output(X, check_input=False)
+        value = self._loss.forward(output, self._targets(y, output.dtype))
+        self.validation_loss_curve_.append(self._reported(value))
+
+    # ------------------------------------------------------------------ diagnostics
+    def _diagnose(self, X: Any) -> dict[str, Any]:
+        """What the epoch's last gradient and the first rows of the data say of each hidden layer."""
+        network = self.network_
+        hidden = network.activations
+        flow = (
+            diagnose.gradient_flow([layer.dz for layer in hidden if layer.dz is not None]) if hidden else []
+        )
+        dense = [layer for layer in network.layers if isinstance(layer, Dense)]
+        network.predict(X, batch_size=REFERENCE_ROWS)
+        dead, saturated = [], []
+        for layer in hidden:
+            f = layer.function
+            if f._record.elementwise and layer.z is not None:
+                dead.append(float(np.mean(diagnose.dead_units(f, layer.z))))
+                saturated.append(diagnose.saturated(f, layer.z))
+            else:
+                dead.append(math.nan)
+                saturated.append(math.nan)
+        return {
+            "gradient_flow": flow,
+            "dead_units": dead,
+            "saturated": saturated,
+            "weight_rms": [diagnose.rms(layer.params["weight"]) for layer in dense],
+        }
+
+    # ------------------------------------------------------------------ callbacks and progress
+    def _fitted_state(self) -> dict[str, Any]:
+        """The attributes of an estimator that predicts with the weights of now."""
+        twin = copy.copy(self)
+        twin.network_ = copy.deepcopy(self.network_)
+        twin._show()
+        return {key: getattr(twin, key) for key in ("network_", "coefs_", "intercepts_")}
+
+    @contextmanager
+    def _progress(self, epochs: int) -> Iterator[Any]:
+        if not self.progress_bar:
+            yield lambda estimator: None
+            return
+        from tqdm.auto import tqdm
+
+        with tqdm(total=epochs, unit="epoch", desc=type(self).__name__) as bar:
+
+            def update(estimator: Any) -> None:
+                shown = {"loss": f"{estimator.loss_:.4g}"}
+                if estimator.validation_scores_:
+                    shown["score"] = f"{estimator.validation_scores_[-1]:.4g}"
+                bar.set_postfix(shown, refresh=False)
+                bar.update()
+
+            yield update
+
+    # ------------------------------------------------------------------ L-BFGS
+    def _fit_lbfgs(
+        self, X: Any, y: Array, sample_weight: Array | None, validation: tuple[Any, Array] | None
+    ) -> None:
+        from scipy.optimize import minimize
+
+        name, network = type(self).__name__, self.network_
+        if np.any(self.dropout):
+            raise ValueError(f"{name}: solver='lbfgs' needs a loss that is free of chance: dropout must be 0")
+        target = self._targets(y, X.dtype)
+        self._loss.check(target, (X.shape[0], self.n_outputs_))
+        sum_of_weights = X.shape[0] if sample_weight is None else float(sample_weight.sum())
+        if not sum_of_weights > 0:
+            raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
+        decay = self.alpha / sum_of_weights
+        trainer, flat = Trainer(network, self._loss), network.flat()
+        calls = Calls(self, self.max_iter + 1, self._fitted_state, X=X, y=y)
+        good = flat.values.copy()
+        self.n_iter_ = 0
+
+        def penalty(values: Array) -> float:
+            weights = values[: flat.weights]
+            return float(0.5 * decay * np.dot(weights, weights))
+
+        def objective(values: Array) -> tuple[float, Array]:
+            flat.values[...] = values
+            value = trainer.gradient(X, target, sample_weight)
+            gradient = flat.grads.astype(np.float64)
+            gradient[: flat.weights] += decay * values[: flat.weights]
+            return value + penalty(values), gradient
+
+        def iteration(intermediate_result: Any) -> None:
+            values = intermediate_result.x
+            good[...] = flat.values[...] = values
+            self.n_iter_ += 1
+            self.loss_ = self._reported(intermediate_result.fun - penalty(values)) + penalty(values)
+            self.loss_curve_.append(self.loss_)
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+            if validation is not None:
+                self._validation_loss(*validation)
+            if self.diagnostics:
+                self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
+            bar(self)
+            if calls.end_epoch():
+                raise StopIteration
+            calls.begin_epoch()
+
+        with self._progress(self.max_iter) as bar, trainer:
+            calls.begin_epoch()
+            try:
+                result = minimize(
+                    objective,
+                    flat.values.astype(np.float64),
+                    method="L-BFGS-B",
+                    jac=True,
+                    callback=iteration,
+                    options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+                )
+            except NonFiniteError as error:
+                flat.values[...] = good
+                raise NonFiniteError(
+                    f"{name}: L-BFGS iteration {self.n_iter_}: {error} (the weights are those after it)"
+                ) from None
+            except KeyboardInterrupt:
+                flat.values[...] = good
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+            else:
+                flat.values[...] = result.x
+                self.loss_ = self._reported(result.fun - penalty(result.x)) + penalty(result.x)
+                if result.status not in (0, 99):  # 99: a callback stopped it
+                    warnings.warn(
+                        f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
+                        f"{result.message}\nIncrease max_iter, scale the data, or raise tol.",
+                        ConvergenceWarning,
+                        stacklevel=4,
+                    )
+            self._settle_averages(X)
+        self._show()
+        calls.end()
+
+    def _settle_averages(self, X: Any) -> None:
+        """Give batch normalisation the moments of all rows: L-BFGS has no batches to average over."""
+        layers = [layer for layer in self.network_.layers if isinstance(layer, BatchNorm)]
+        if layers:
+            momenta = [layer.momentum for layer in layers]
+            for layer in layers:
+                layer.momentum = 1.0
+            self.network_.forward(X, training=True)
+            for layer, momentum in zip(layers, momenta):
+                layer.momentum = momentum
+
+
+class _Gather:
+    """Rows of X, in the array of the batch before."""
+
+    def __init__(self, X: Any) -> None:
+        self._X = X
+        self._rows: Array | None = None
+
+    def __call__(self, rows: Array) -> Any:
+        if not isinstance(self._X, np.ndarray):  # sparse
+            return self._X[rows]
+        if self._rows is None or len(self._rows) < len(rows):
+            self._rows = np.empty((len(rows), self._X.shape[1]), self._X.dtype)
+        # a mode other than "raise" writes into out directly
+        return np.take(self._X, rows, axis=0, out=self._rows[: len(rows)], mode="clip")
