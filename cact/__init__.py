@@ -43,10 +43,12 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}._compare").compare
     if name in ("load", "save"):
         return getattr(importlib.import_module(f"{__name__}.nn.files"), name)
+    if name == "to_onnx":
+        return importlib.import_module(f"{__name__}.nn.export").to_onnx
     if name in names():
         return get(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "compare", "kernels", "load", "nn", "save", *names()})
+    return sorted({*globals(), "compare", "kernels", "load", "nn", "save", "to_onnx", *names()})

@@ -10,6 +10,7 @@ from ._lookup import register as register
 from ._threads import get_num_threads as get_num_threads
 from ._threads import num_threads as num_threads
 from ._threads import set_num_threads as set_num_threads
+from .nn.export import to_onnx as to_onnx
 from .nn.files import load as load
 from .nn.files import save as save
 

@@ -114,6 +114,7 @@ def test_import_is_light(backend: str) -> None:
         "matplotlib",
         "pandas",
         "torch",
+        "onnx",
         "jax",
         "joblib",
         "tqdm",
