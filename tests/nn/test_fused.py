@@ -1,0 +1,160 @@
+"""The passes in C give the bits of the NumPy code, step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cact
+from cact import nn
+from cact._backend import compiled
+from cact.nn._fused import fused
+from cact.nn.training import Trainer
+
+pytestmark = pytest.mark.skipif(cact.info()["backend"] != "c", reason="the passes are the C backend's")
+
+OPTIMIZERS = {
+    "sgd": lambda net: nn.SGD(net, 0.1),
+    "momentum": lambda net: nn.SGD(net, 0.1, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda net: nn.SGD(net, 0.1, momentum=0.9, nesterov=True),
+    "rmsprop": lambda net: nn.RMSProp(net, 0.01, weight_decay=0.01),
+    "rmsprop, momentum": lambda net: nn.RMSProp(net, 0.01, momentum=0.5),
+    "adam": lambda net: nn.Adam(net, 0.01),
+    "adam, decay": lambda net: nn.Adam(net, 0.01, weight_decay=0.01),
+    "adamw": lambda net: nn.AdamW(net, 0.01),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_an_optimiser_in_c_has_the_bits_of_numpy(make, dtype, monkeypatch):
+    """Of more parameters than a block of either has."""
+    rng = np.random.default_rng(0)
+
+    def run():
+        net = nn.mlp((150, 160, 3), "relu", dtype=dtype, rng=1)
+        optimizer = make(net)
+        for grads in steps:
+            net.flat().grads[...] = grads
+            optimizer.step()
+        return net.flat().values, optimizer.state
+
+    size = nn.mlp((150, 160, 3), "relu").flat().values.size
+    steps = [(rng.standard_normal(size) * 10.0 ** rng.integers(-6, 3, size)).astype(dtype) for _ in range(5)]
+    values, state = run()
+    monkeypatch.setattr(nn.optimizers._backend, "active", lambda: "numpy")
+    expected, expected_state = run()
+    np.testing.assert_array_equal(values, expected)
+    assert state.keys() == expected_state.keys()
+    for key, array in state.items():
+        np.testing.assert_array_equal(array, expected_state[key], err_msg=key)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1000])
+def test_square_sum(dtype, size):
+    a = np.random.default_rng(size).standard_normal(size).astype(dtype)
+    assert compiled.square_sum(a) == pytest.approx(float(np.sum(a.astype(np.longdouble) ** 2)), rel=1e-14)
+    if size:
+        a[-1] = np.inf
+        assert compiled.square_sum(a) == np.inf
+        a[0] = np.nan
+        assert np.isnan(compiled.square_sum(a))
+
+
+def test_square_sum_of_floats_does_not_overflow():
+    assert compiled.square_sum(np.full(4, 1e30, np.float32)) == pytest.approx(4e60, rel=1e-6)
+
+
+NETWORKS = {
+    **{name: lambda name=name, **kw: nn.mlp((9, 13, 7, 3), name, **kw) for name in ("relu", "gelu", "tanh")},
+    "bound": lambda **kw: nn.mlp((9, 13, 7, 3), cact.get("elu", alpha=0.3), **kw),
+    "learnable": lambda **kw: nn.mlp((9, 13, 7, 3), ["prelu", "silu"], **kw),
+    "gated": lambda **kw: nn.mlp((9, 14, 6, 3), ["glu", "mish"], **kw),
+    "normalised": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", normalization="batch", **kw),
+    "dropout": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", dropout=0.3, **kw),
+    "wide": lambda **kw: nn.mlp((9, 5000, 3), "gelu", **kw),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+def test_a_step_has_the_bits_of_the_layers(build, dtype):
+    """Batches of several sizes, each against forward, backward and step of a twin."""
+    rng = np.random.default_rng(3)
+    one, other = build(dtype=dtype, rng=5), build(dtype=dtype, rng=5)
+    optimizers = nn.Adam(one, 0.01), nn.Adam(other, 0.01)
+    trainer, loss = Trainer(one, nn.SoftmaxCrossEntropy(), optimizers[0]), nn.SoftmaxCrossEntropy()
+    for rows in (8, 8, 3, 20, 8):
+        x = rng.standard_normal((rows, 9)).astype(dtype)
+        y = rng.integers(0, 3, rows)
+        with trainer:
+            value = trainer.step(x, y)
+        expected = loss.forward(other.forward(x, training=True), y)
+        other.backward(loss.backward())
+        optimizers[1].step()
+        assert value == expected
+        for (key, a, da), (_, b, db) in zip(one.parameters(), other.parameters()):
+            np.testing.assert_array_equal(da, db, err_msg=f"gradient of {key}")
+            np.testing.assert_array_equal(a, b, err_msg=key)
+        for a, b in zip(one.outputs, other.outputs):
+            np.testing.assert_array_equal(a, b)
+        for a, b in zip(one.activations, other.activations):
+            np.testing.assert_array_equal(a.z, b.z)
+            np.testing.assert_array_equal(a.dz, b.dz)
+
+
+def test_which_pairs_are_one():
+    def kinds(*layers):
+        return [type(step).__name__ for step in fused(layers)]
+
+    dense, one = nn.Dense(4, 4, rng=0), "DenseActivation"
+    assert kinds(dense, nn.Activation("relu")) == [one]
+    assert kinds(dense, nn.Activation("relu"), nn.Dense(4, 2, rng=0)) == [one, "Dense"]
+    assert kinds(nn.Activation("relu"), dense) == ["Activation", "Dense"]
+    assert kinds(dense) == ["Dense"]
+    for name in ("prelu", "glu", "softmax", "rrelu", "maxout"):
+        assert kinds(dense, nn.Activation(name)) == ["Dense", "Activation"]
+    assert kinds(dense, nn.Activation((np.sin, np.cos))) == ["Dense", "Activation"]
+    with cact.use_backend("numpy"):
+        assert kinds(dense, nn.Activation("relu")) == ["Dense", "Activation"]
+
+
+def test_a_sparse_batch_is_a_dense_one():
+    sparse = pytest.importorskip("scipy.sparse")
+    x = np.random.default_rng(0).standard_normal((6, 9))
+    x[x < 0.5] = 0
+    nets = [nn.mlp((9, 5, 3), "tanh", dtype=np.float64, rng=1) for _ in range(2)]
+    y = np.array([0, 1, 2, 0, 1, 2])
+    for net, batch in zip(nets, (x, sparse.csr_matrix(x))):
+        trainer = Trainer(net, nn.SoftmaxCrossEntropy(), nn.SGD(net, 0.1))
+        with trainer:
+            for _ in range(3):
+                trainer.step(batch, y)
+    for (key, a, _), (_, b, _) in zip(nets[0].parameters(), nets[1].parameters()):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15, err_msg=key)
+
+
+def test_the_passes_refuse_what_does_not_fit():
+    z, wrong = np.zeros((2, 3)), np.zeros((2, 4))
+    passes = compiled.LayerPass("relu", ())
+    single = np.zeros((2, 3), np.float32)
+    for y in (wrong, single, z[:, ::-1]):
+        with pytest.raises(ValueError, match=r"arrays must be|z and y must be"):
+            passes.forward(z, None, y)
+        with pytest.raises(ValueError, match=r"arrays must be|dy, z and dz must be"):
+            passes.backward(y, z, z.copy(), None)
+    with pytest.raises(ValueError, match="an element for each column"):
+        passes.forward(z, np.zeros(4), z.copy())
+    read_only = z.copy()
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        passes.forward(z, None, read_only)
+    with pytest.raises(ValueError, match="relu is no elementwise activation of 1 parameters"):
+        compiled.LayerPass("relu", (1.0,))
+    with pytest.raises(ValueError, match="softmax is no elementwise activation"):
+        compiled.LayerPass("softmax", ())
+    with pytest.raises(ValueError, match="do not fit"):
+        compiled.update("sgd", np.zeros(3), np.zeros(4), (), (0.0, 0.1))
+    with pytest.raises(ValueError, match="the state does not fit"):
+        compiled.update("momentum", np.zeros(3), np.zeros(3), (np.zeros(4),), (0.0, 0.1, 0.9))
