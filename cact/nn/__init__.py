@@ -13,7 +13,18 @@ True
 from . import init
 from .dropout import Dropout
 from .layers import Activation, Dense, Layer
-from .losses import Loss, SoftmaxCrossEntropy
+from .losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CallableLoss,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SoftmaxCrossEntropy,
+    SquaredError,
+    get_loss,
+)
 from .network import Sequential, mlp
 from .normalization import BatchNorm
 from .optimizers import SGD, Adam, Optimizer
@@ -21,18 +32,26 @@ from .training import History, evaluate, train
 
 __all__ = [
     "SGD",
+    "AbsoluteError",
     "Activation",
     "Adam",
     "BatchNorm",
+    "BinaryCrossEntropy",
+    "CallableLoss",
     "Dense",
     "Dropout",
     "History",
+    "Huber",
     "Layer",
     "Loss",
     "Optimizer",
+    "Poisson",
+    "Quantile",
     "Sequential",
     "SoftmaxCrossEntropy",
+    "SquaredError",
     "evaluate",
+    "get_loss",
     "init",
     "mlp",
     "train",

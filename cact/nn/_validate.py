@@ -23,6 +23,7 @@ NON_NEGATIVE: tuple[Callable[[float], bool], str] = (
 )
 FRACTION: tuple[Callable[[float], bool], str] = (lambda v: 0 <= v < 1, "in [0, 1)")
 SHARE: tuple[Callable[[float], bool], str] = (lambda v: 0 < v <= 1, "in (0, 1]")
+INSIDE: tuple[Callable[[float], bool], str] = (lambda v: 0 < v < 1, "in (0, 1)")
 
 
 def real(where: str, name: str, value: Any, domain: tuple[Callable[[float], bool], str]) -> float:
@@ -64,3 +65,11 @@ def matrix(where: str, name: str, x: Any) -> Array:
     if x.ndim != 2:
         raise ValueError(f"{where}: {name} must have shape (samples, features), got {x.shape}")
     return x
+
+
+def none_of(where: str, name: str, x: Array, bad: Array, words: str) -> None:
+    """ValueError that names the first element of `x`, a vector or a matrix, that is `bad`."""
+    if bad.any():
+        index = tuple(map(int, np.argwhere(bad)[0]))
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), index))
+        raise ValueError(f"{where}: {name} must be {words}, got {x[index]} in {place}")

@@ -70,7 +70,7 @@ def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str) -> None:
         row, column = np.argwhere(~np.isfinite(X))[0]
         raise ValueError(f"{where}: X must be finite, got {X[row, column]} in row {row}, column {column}")
     try:
-        loss.check(y, (len(X), network.n_out or X.shape[1]))
+        loss.check(y, (len(X), network.n_out or X.shape[1]), X.dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{where}: {error}") from None
 
