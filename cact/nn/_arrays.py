@@ -27,8 +27,10 @@ class Workspace:
         if self._kept is None:
             return np.empty(shape, dtype)
         kept = self._kept.get(key)
-        if kept is not None and kept.shape == shape and kept.dtype == dtype:
-            return kept
-        if kept is None or kept.shape[1:] != shape[1:] or len(kept) < shape[0] or kept.dtype != dtype:
-            kept = self._kept[key] = np.empty(shape, dtype)
-        return kept[: shape[0]]
+        if kept is not None and kept.dtype == dtype:
+            if kept.shape == shape:
+                return kept
+            if kept.shape[1:] == shape[1:] and len(kept) >= shape[0]:
+                return kept[: shape[0]]
+        kept = self._kept[key] = np.empty(shape, dtype)
+        return kept

@@ -48,8 +48,8 @@ class Loss(Workspace):
     """Base of the losses.
 
     A loss takes the network's output (samples, outputs) of float32 or float64, with float
-    targets and weights of the same dtype, and keeps that dtype.  A loss of one's own has `name`,
-    `check` and `_parts`, and `link` unless that is the identity.
+    targets and weights of the same dtype, and keeps that dtype.  A subclass defines
+    `name`, `_check_target`, `_parts`, and `link` unless that is the identity.
 
     Attributes
     ----------
@@ -215,7 +215,7 @@ def _mean(losses: Array, share: Array) -> float:
     if losses.size > 4096:  # a long sum of float32 would lose digits
         return float(np.sum(losses.T * share, dtype=np.float64))
     total = share.dot(losses)
-    return float(total.item() if total.size == 1 else total.sum())
+    return float(total) if losses.ndim == 1 else sum(total.tolist())
 
 
 # ---------------------------------------------------------------------------------- classes
@@ -224,13 +224,9 @@ class SoftmaxCrossEntropy(Loss):
 
     The softmax is part of the loss, so the network ends in a Dense layer.
 
-    Targets
-    -------
-    ndarray of int, shape (samples,)
-        Classes, 0 to classes - 1.
-    or ndarray of shape (samples, classes), dtype of the output
-        Probabilities (soft labels, one-hot), at least 0, that sum to 1 in each row within 1e-5:
-        ``-sum(target * log_softmax(output))``.
+    Targets are classes, an int array of shape (samples,) with 0 to classes - 1; or probabilities
+    (soft labels, one-hot), floats of the output's shape and dtype, at least 0, that sum to 1 in
+    each row within 1e-5: then it is ``-sum(target * log_softmax(output))``.
 
     Source: Bridle 1990, Neurocomputing (NATO ASI F68).
     """
@@ -238,9 +234,8 @@ class SoftmaxCrossEntropy(Loss):
     name = "cross_entropy"
 
     _hard: tuple[Array, Array] | None = None
-
-    def __init__(self) -> None:
-        self._starts = np.empty(0, np.intp)
+    _shape: tuple[int, ...] = ()
+    _starts: Array  # of the rows in a flat array of that shape
 
     def link(self, output: Array) -> Array:
         """The softmax: probabilities of the classes, (samples, classes)."""
@@ -268,11 +263,11 @@ class SoftmaxCrossEntropy(Loss):
         if target.ndim == 2:
             self._hard = None
             return super()._forward(output, target, sample_weight)
-        n, classes = output.shape
-        share = self._weigh(n, output.dtype, sample_weight)
-        p = self._slope = _softmax(output, out=self._take("slope", output.shape, output.dtype))
-        if len(self._starts) != n or self._starts[-1] != (n - 1) * classes:
-            self._starts = np.arange(0, n * classes, classes)
+        shape, dtype = output.shape, output.dtype
+        share = self._weigh(len(output), dtype, sample_weight)
+        p = self._slope = _softmax(output, out=self._take("slope", shape, dtype))
+        if self._shape != shape:
+            self._shape, self._starts = shape, np.arange(0, output.size, shape[1])
         at = self._starts + target.astype(np.intp, copy=False)
         self._hard = at, share
         log_p = np.log(p.ravel()[at])
@@ -324,10 +319,8 @@ class BinaryCrossEntropy(_Elementwise):
     The sigmoid is part of the loss, so the network ends in a Dense layer.  With several outputs
     each is a label of its own (multi-label).
 
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output
-        bool or int, 0 or 1; or floats of the output's dtype, in [0, 1].
+    Targets have shape (samples, outputs), or (samples,) for one output: bool or int, 0 or 1; or
+    floats of the output's dtype in [0, 1].
 
     Source: Cox 1958, J. R. Stat. Soc. B 20 (logistic regression).
     """
@@ -364,9 +357,7 @@ class BinaryCrossEntropy(_Elementwise):
 class SquaredError(_Elementwise):
     """Half the squared error, ``(output - target)**2 / 2``: the mean is learned.
 
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output, dtype of the output
+    Targets have shape (samples, outputs), or (samples,) for one output, and the output's dtype.
 
     Source: Legendre 1805; half, as in scikit-learn, so that the gradient is the error.
     """
@@ -384,9 +375,7 @@ class SquaredError(_Elementwise):
 class AbsoluteError(_Elementwise):
     """The absolute error, ``|output - target|``: the median is learned.  The slope at 0 is 0.
 
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output, dtype of the output
+    Targets have shape (samples, outputs), or (samples,) for one output, and the output's dtype.
 
     Source: Laplace 1774 (the median as the estimate of least absolute error).
     """
@@ -405,14 +394,12 @@ class Huber(_Elementwise):
 
     ``d**2 / 2`` where ``|d| <= delta``, else ``delta * (|d| - delta / 2)``.
 
+    Targets have shape (samples, outputs), or (samples,) for one output, and the output's dtype.
+
     Parameters
     ----------
     delta : float, default 1.0
         Positive.
-
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output, dtype of the output
 
     Raises
     ------
@@ -449,10 +436,8 @@ class Poisson(_Elementwise):
     ``m - target * output`` differs by what the target alone makes.  m overflows where it must:
     the loss is infinite then.
 
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output, dtype of the output
-        At least 0.
+    Targets have shape (samples, outputs), or (samples,) for one output, the output's
+    dtype, and no value below 0.
 
     Source: McCullagh & Nelder 1989, Generalized Linear Models, section 2.3.
     """
@@ -486,14 +471,12 @@ class Quantile(_Elementwise):
     ``(1 - q) * d`` for an error d = output - target above 0, else ``-q * d``; q = 0.5 is half
     the absolute error.
 
+    Targets have shape (samples, outputs), or (samples,) for one output, and the output's dtype.
+
     Parameters
     ----------
     q : float, default 0.5
         In (0, 1).
-
-    Targets
-    -------
-    ndarray of shape (samples, outputs), or (samples,) for one output, dtype of the output
 
     Raises
     ------
@@ -525,17 +508,15 @@ class Quantile(_Elementwise):
 class CallableLoss(Loss):
     """A function as a loss.
 
+    Targets are an array of shape (samples, ...) that the function takes; only the number of samples
+    is checked.
+
     Parameters
     ----------
     function : callable
         ``function(output, target) -> (losses, derivatives)``: from the output (samples, outputs)
         and the target, which it gets read-only, the loss of each sample (samples,) and
         dloss/doutput (samples, outputs), both of the output's dtype.
-
-    Targets
-    -------
-    ndarray of shape (samples, ...)
-        What the function takes; only the number of samples is checked.
 
     Raises
     ------
