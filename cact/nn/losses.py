@@ -238,9 +238,8 @@ class SoftmaxCrossEntropy(Loss):
     name = "cross_entropy"
 
     _hard: tuple[Array, Array] | None = None
-
-    def __init__(self) -> None:
-        self._starts = np.empty(0, np.intp)
+    _starts = np.empty(0, np.intp)
+    _transient = Loss._transient | {"_starts"}
 
     def link(self, output: Array) -> Array:
         """The softmax: probabilities of the classes, (samples, classes)."""
