@@ -236,6 +236,7 @@ class SoftmaxCrossEntropy(Loss):
     _hard: tuple[Array, Array] | None = None
     _shape: tuple[int, ...] = ()
     _starts: Array  # of the rows in a flat array of that shape
+    _transient = Loss._transient | {"_shape", "_starts"}
 
     def link(self, output: Array) -> Array:
         """The softmax: probabilities of the classes, (samples, classes)."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._lookup import get
 from ..nn._validate import Array
-from ..nn.losses import Loss, get_loss
+from ..nn.losses import Loss, Poisson, get_loss
 from ._callbacks import fitting, updating
 from ._mlp import BaseMLP
 
@@ -168,7 +168,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 )
             loss = "cross_entropy" if self._multiclass else "binary_cross_entropy"
         link = "softmax" if self._multiclass else "logistic"
-        return copy.deepcopy(get_loss(loss)), outputs, link
+        try:
+            return copy.deepcopy(get_loss(loss)), outputs, link
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}: {error}") from None
 
     def _class_weights(self, y: Array) -> Array | None:
         if self.class_weight is None:
@@ -302,6 +305,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     _default_scoring = "r2"
+    _losses = ("squared_error", "absolute_error", "huber", "poisson", "quantile")  # by name: those of numbers
 
     def __init__(
         self,
@@ -395,8 +399,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return y[:, None] if y.ndim == 1 else y
 
     def _make_loss(self) -> tuple[Loss, int, str]:
-        loss = copy.deepcopy(get_loss(self.loss))
-        return loss, self.n_outputs_, "exp" if loss.name == "poisson" else "identity"
+        name, loss = type(self).__name__, self.loss
+        if isinstance(loss, str) and loss not in self._losses:
+            raise ValueError(
+                f"{name}: loss must be {', '.join(self._losses)}, a Loss or a callable, got {loss!r:.60}"
+            )
+        try:
+            loss = copy.deepcopy(get_loss(loss))
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        return loss, self.n_outputs_, "exp" if isinstance(loss, Poisson) else "identity"
 
     # ------------------------------------------------------------------ public
     @fitting

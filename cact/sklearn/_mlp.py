@@ -9,6 +9,7 @@ validation split; before each epoch the shuffle.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -29,9 +30,9 @@ from .. import diagnose
 from .._lookup import get
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
-from ..nn.losses import Loss
+from ..nn.losses import Loss, SquaredError
 from ..nn.network import Sequential, mlp
-from ..nn.normalization import BatchNorm
+from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
@@ -182,7 +183,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 yield self.coefs_, i, layer.params, "weight"
                 if "bias" in layer.params:
                     yield self.intercepts_, i, layer.params, "bias"
-            elif "beta" in layer.params:
+            elif isinstance(layer, (BatchNorm, LayerNorm)):  # activations have a beta, too: swish
                 yield self.intercepts_, i, layer.params, "beta"
 
     def _show(self) -> None:
@@ -250,13 +251,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if first:
             self._build(X.shape[1], hidden, X.dtype)
             self._reset()
-        elif X.dtype != self.network_.dtype:  # the network stays what it is
-            X = X.astype(self.network_.dtype)
-            sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype)
-        else:
-            self._sync()
+        else:  # the network stays what it is
+            self._sync().flat()
+            self._show()  # what the user put there, or unpickling, is a copy of what is trained now
+            X = X.astype(self.network_.dtype, copy=False)
+            sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype, copy=False)
         if validation is not None:
-            validation = self._validate_validation(*validation)
+            validation = X_val, y_val = self._validate_validation(*validation)
+            try:
+                self._loss.check(self._targets(y_val, X.dtype), (X_val.shape[0], self.n_outputs_), X.dtype)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: y_val: {error}") from None
         if self.solver == "lbfgs":
             self._fit_lbfgs(X, y, sample_weight, validation)
         else:
@@ -275,6 +280,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.t_ = 0
         self._optimizer: Optimizer | None = None
         self._optimizer_settings: dict[str, Any] = {}
+        self._order: _Order | None = None
         self._split_rows: int | None = None
         self._split_state: Any = None
         self._no_improvement_count = 0
@@ -284,8 +290,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_scores_: list[float] | None = None
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
-        if self.diagnostics:
-            self.diagnostics_: list[dict[str, Any]] = []
+        self.diagnostics_: list[dict[str, Any]] = []
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
         X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
@@ -294,7 +299,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"{type(self).__name__}: y_val must have as many rows as X_val, {X.shape[0]}, got {y.shape}"
             )
-        return X, y
+        return X, column_or_1d(y) if y.shape[1:] == (1,) else y
 
     def _split(self, X: Any, y: Array) -> tuple[Array, Array]:
         """Rows for training and for validation; those of the first fit where training goes on."""
@@ -319,6 +324,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """The optimiser, which goes on from a fit before where its settings are the same."""
         settings = {key: getattr(self, key) for key in OPTIMIZER_SETTINGS}
         if self._optimizer is not None and settings == self._optimizer_settings:
+            if self.solver == "adamw":
+                self._optimizer.weight_decay = float(self.alpha)
             return self._optimizer
         self._optimizer_settings = settings
         lr: Any = self.learning_rate_init
@@ -351,7 +358,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _reported(self, value: float) -> float:
         """A loss as scikit-learn reports it: the squared error's is the mean over the outputs."""
-        return value / self.n_outputs_ if self._loss.name == "squared_error" else value
+        return value / self.n_outputs_ if isinstance(self._loss, SquaredError) else value
 
     def _fit_stochastic(
         self,
@@ -391,27 +398,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         trainer = Trainer(network, loss, optimizer)
         scorer = self._scorer() if self.early_stopping else None
         epochs = 1 if incremental else self.max_iter
-        calls = Calls(self, epochs, self._fitted_state, X=X, y=y)
+        calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
         gather = _Gather(X)
+        if self._order is None or self._order.n != n:
+            self._order = _Order(n, self._random_state)
         self.n_iter_ = 0
         try:
             with self._progress(epochs) as bar:
                 for _ in range(epochs):
                     calls.begin_epoch()
-                    if self.shuffle:  # a permutation of the one before, as scikit-learn has it
-                        drawn = np.arange(n)
-                        self._random_state.shuffle(drawn)
-                        rows = rows[drawn]
-                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, rows, batches)
+                    order = rows[self._order.draw()] if self.shuffle else rows
+                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, order, batches)
                     self.n_iter_ += 1
                     self.t_ += n
                     self.loss_curve_.append(self.loss_)
                     if self.verbose:
                         print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    if self.diagnostics:  # first: a prediction forgets the gradients
+                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
                     if validation is not None:
                         self._validation_loss(*validation)
-                    if self.diagnostics:
-                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
                     if scorer is not None and validation is not None:
                         self._score_epoch(scorer, *validation, weight_val)
                     else:
@@ -434,8 +440,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         if self.early_stopping and self._best is not None:
-            for array, kept in zip(self._learned(), self._best):
-                array[...] = kept
+            self._restore(self._best)
         self._show()
         calls.end()
 
@@ -467,18 +472,35 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 try:
                     value = trainer.step(gather(chosen), target[chosen], weight)
                 except NonFiniteError as error:
-                    raise NonFiniteError(
-                        f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {error}. "
-                        "The input data may contain large values and need to be preprocessed."
-                    ) from None
+                    raise self._diverged(step, error) from None
                 total += (self._reported(value) + penalty) * size
+        finite = np.isfinite(flat.values)
+        if not finite.all():  # the last step's doing, and there may be no next one to notice
+            good = trainer._good
+            assert good is not None
+            good.restore()
+            what = f"{flat.where(int(finite.argmin()))} is not finite"
+            raise self._diverged(len(batches) - 1, f"{what} (the weights are those after {good.steps} steps)")
         return total / len(rows)
+
+    def _diverged(self, step: int, what: Any) -> NonFiniteError:
+        return NonFiniteError(
+            f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. "
+            "The input data may contain large values and need to be preprocessed."
+        )
 
     def _learned(self) -> Iterator[Array]:
         """All that training changes in the network."""
         yield self.network_.flat().values
         for layer in self.network_.layers:
             yield from layer.buffers.values()
+
+    def _keep(self) -> list[Array]:
+        return [array.copy() for array in self._learned()]
+
+    def _restore(self, kept: list[Array]) -> None:
+        for array, value in zip(self._learned(), kept):
+            array[...] = value
 
     def _watch_loss(self) -> None:
         assert self.best_loss_ is not None
@@ -524,7 +546,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """Score the validation set; keep the weights of the best score."""
         assert self.validation_scores_ is not None
         assert self.best_validation_score_ is not None
-        given = {} if weight is None else {"sample_weight": weight}
+        given = {} if weight is None or not _takes_weight(scorer) else {"sample_weight": weight}
         with self._nameless():
             if np.isfinite(self._output(X, check_input=False)).all():
                 score = float(scorer(self, X, y, **given))
@@ -533,13 +555,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_scores_.append(score)
         if self.verbose:
             print(f"Validation score: {score:f}")
-        if score < self.best_validation_score_ + self.tol:
-            self._no_improvement_count += 1
-        else:
+        if score >= self.best_validation_score_ + self.tol:
             self._no_improvement_count = 0
+        else:  # NaN too
+            self._no_improvement_count += 1
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
-            self._best = [array.copy() for array in self._learned()]
+            self._best = self._keep()
 
     def _validation_loss(self, X: Any, y: Array) -> None:
         output = self._output(X, check_input=False)
@@ -614,8 +636,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
         decay = self.alpha / sum_of_weights
         trainer, flat = Trainer(network, self._loss), network.flat()
-        calls = Calls(self, self.max_iter + 1, self._fitted_state, X=X, y=y)
-        good = flat.values.copy()
+        calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
+        good = self._keep()
         self.n_iter_ = 0
 
         def penalty(values: Array) -> float:
@@ -623,6 +645,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             return float(0.5 * decay * np.dot(weights, weights))
 
         def objective(values: Array) -> tuple[float, Array]:
+            calls.begin_epoch()  # if the one before has ended
             flat.values[...] = values
             value = trainer.gradient(X, target, sample_weight)
             gradient = flat.grads.astype(np.float64)
@@ -631,23 +654,22 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
         def iteration(intermediate_result: Any) -> None:
             values = intermediate_result.x
-            good[...] = flat.values[...] = values
+            flat.values[...] = values
+            good[:] = self._keep()
             self.n_iter_ += 1
             self.loss_ = self._reported(intermediate_result.fun - penalty(values)) + penalty(values)
             self.loss_curve_.append(self.loss_)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            if validation is not None:
-                self._validation_loss(*validation)
             if self.diagnostics:
                 self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
+            if validation is not None:
+                self._validation_loss(*validation)
             bar(self)
             if calls.end_epoch():
                 raise StopIteration
-            calls.begin_epoch()
 
         with self._progress(self.max_iter) as bar, trainer:
-            calls.begin_epoch()
             try:
                 result = minimize(
                     objective,
@@ -658,12 +680,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                     options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
                 )
             except NonFiniteError as error:
-                flat.values[...] = good
+                self._restore(good)
                 raise NonFiniteError(
                     f"{name}: L-BFGS iteration {self.n_iter_}: {error} (the weights are those after it)"
                 ) from None
             except KeyboardInterrupt:
-                flat.values[...] = good
+                self._restore(good)
                 warnings.warn("Training interrupted by user.", stacklevel=4)
             else:
                 flat.values[...] = result.x
@@ -689,6 +711,42 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self.network_.forward(X, training=True)
             for layer, momentum in zip(layers, momenta):
                 layer.momentum = momentum
+
+
+def _takes_weight(scorer: Any) -> bool:
+    """Whether a scorer takes sample_weight: one of scikit-learn's as its metric does."""
+    return "sample_weight" in inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+
+
+class _Order:
+    """The order of the rows in each epoch: a permutation of the one before, as scikit-learn has it.
+
+    A copy knows how the order came about rather than the order, which is as long as the data.
+    """
+
+    def __init__(self, n: int, random_state: Any) -> None:
+        self.n, self._random_state = n, random_state
+        self._start, self._epochs = random_state.get_state(), 0
+        self._rows: Array | None = np.arange(n)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_rows": None}
+
+    def _permuted(self, rows: Array, random_state: Any) -> Array:
+        drawn = np.arange(self.n)
+        random_state.shuffle(drawn)
+        return rows[drawn]
+
+    def draw(self) -> Array:
+        """The order of the next epoch."""
+        if self._rows is None:
+            self._rows, again = np.arange(self.n), np.random.RandomState()
+            again.set_state(self._start)
+            for _ in range(self._epochs):
+                self._rows = self._permuted(self._rows, again)
+        self._rows = self._permuted(self._rows, self._random_state)
+        self._epochs += 1
+        return self._rows
 
 
 class _Gather:
