@@ -399,7 +399,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         scorer = self._scorer() if self.early_stopping else None
         epochs = 1 if incremental else self.max_iter
         calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
-        gather = _Gather(X)
+        gathered = _Batches(X, target, sample_weight, batches)
         if self._order is None or self._order.n != n:
             self._order = _Order(n, self._random_state)
         self.n_iter_ = 0
@@ -408,7 +408,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 for _ in range(epochs):
                     calls.begin_epoch()
                     order = rows[self._order.draw()] if self.shuffle else rows
-                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, order, batches)
+                    self.loss_ = self._epoch(trainer, gathered, order)
                     self.n_iter_ += 1
                     self.t_ += n
                     self.loss_curve_.append(self.loss_)
@@ -444,43 +444,34 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._show()
         calls.end()
 
-    def _epoch(
-        self,
-        trainer: Trainer,
-        gather: _Gather,
-        target: Array,
-        sample_weight: Array | None,
-        rows: Array,
-        batches: list[slice],
-    ) -> float:
+    def _epoch(self, trainer: Trainer, batches: _Batches, rows: Array) -> float:
         """One pass over the rows, in batches; gives the mean loss with the penalty."""
-        optimizer = trainer.optimizer
+        optimizer, step = trainer.optimizer, 0
         assert optimizer is not None
         penalised = self.solver != "adamw"  # which decays its weights by itself
         flat = self.network_.flat()
         weights = flat.values[: flat.weights]
-        total = 0.0
+        outputs = self.n_outputs_ if isinstance(self._loss, SquaredError) else 1  # see _reported
+        total = penalty = 0.0
         with trainer:
-            for step, batch in enumerate(batches):
-                chosen, size = rows[batch], batch.stop - batch.start
-                weight = None if sample_weight is None else sample_weight[chosen]
-                scale = size if weight is None else float(weight.sum())
-                penalty = 0.0
-                if penalised:
-                    optimizer.weight_decay = self.alpha / scale if scale else 0.0
-                    penalty = 0.5 * optimizer.weight_decay * float(np.dot(weights, weights))
-                try:
-                    value = trainer.step(gather(chosen), target[chosen], weight)
-                except NonFiniteError as error:
-                    raise self._diverged(step, error) from None
-                total += (self._reported(value) + penalty) * size
+            try:
+                for x, target, weight in batches(rows):
+                    size = len(target)
+                    scale = size if weight is None else float(weight.sum())
+                    if penalised:
+                        optimizer.weight_decay = self.alpha / scale if scale else 0.0
+                        penalty = 0.5 * optimizer.weight_decay * float(weights.dot(weights))
+                    total += (trainer.step(x, target, weight) / outputs + penalty) * size
+                    step += 1
+            except NonFiniteError as error:
+                raise self._diverged(step, error) from None
         finite = np.isfinite(flat.values)
         if not finite.all():  # the last step's doing, and there may be no next one to notice
             good = trainer._good
             assert good is not None
             good.restore()
             what = f"{flat.where(int(finite.argmin()))} is not finite"
-            raise self._diverged(len(batches) - 1, f"{what} (the weights are those after {good.steps} steps)")
+            raise self._diverged(step - 1, f"{what} (the weights are those after {good.steps} steps)")
         return total / len(rows)
 
     def _diverged(self, step: int, what: Any) -> NonFiniteError:
@@ -749,17 +740,32 @@ class _Order:
         return self._rows
 
 
-class _Gather:
-    """Rows of X, in the array of the batch before."""
+class _Batches:
+    """The batches of an epoch, several at a time gathered from the rows into one array."""
 
-    def __init__(self, X: Any) -> None:
-        self._X = X
-        self._rows: Array | None = None
+    AT_A_TIME = 1 << 18  # elements of X, about: calls are few, and what they gather stays in a cache
 
-    def __call__(self, rows: Array) -> Any:
-        if not isinstance(self._X, np.ndarray):  # sparse
+    def __init__(self, X: Any, target: Array, weight: Array | None, batches: list[slice]) -> None:
+        self._X, self._target, self._weight = X, target, weight
+        size = max(batch.stop - batch.start for batch in batches)
+        some = max(1, self.AT_A_TIME // (size * X.shape[1]))
+        self._groups = [batches[i : i + some] for i in range(0, len(batches), some)]
+        self._space = np.empty((size * some, X.shape[1]), X.dtype) if isinstance(X, np.ndarray) else None
+
+    def __call__(self, rows: Array) -> Iterator[tuple[Any, Array, Array | None]]:
+        """X, target and weight of each batch, of the rows in this order; X until the next group."""
+        for group in self._groups:
+            start = group[0].start
+            chosen = rows[start : group[-1].stop]
+            x = self._take(chosen)
+            target = self._target[chosen]
+            weight = None if self._weight is None else self._weight[chosen]
+            for batch in group:
+                part = slice(batch.start - start, batch.stop - start)
+                yield x[part], target[part], None if weight is None else weight[part]
+
+    def _take(self, rows: Array) -> Any:
+        if self._space is None:  # sparse
             return self._X[rows]
-        if self._rows is None or len(self._rows) < len(rows):
-            self._rows = np.empty((len(rows), self._X.shape[1]), self._X.dtype)
         # a mode other than "raise" writes into out directly
-        return np.take(self._X, rows, axis=0, out=self._rows[: len(rows)], mode="clip")
+        return self._X.take(rows, axis=0, out=self._space[: len(rows)], mode="clip")
