@@ -122,12 +122,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._loss, self.n_outputs_, self.out_activation_ = self._make_loss()
         self.n_layers_ = len(hidden) + 2
         functions = self._functions(len(hidden))
+        # the activation decides on the weights even where there is no hidden layer
+        followers = functions or ([] if np.ndim(self.activation) else self._functions(1))
         dropout = self.dropout if np.ndim(self.dropout) == 0 else list(self.dropout)
         intercepts: list[Array] = []
 
         def as_scikit_learn(n_in: int, n_out: int, *, rng: Any = None, dtype: Any = None) -> Array:
             """Glorot's uniform weights, and biases of the same width (Glorot & Bengio 2010)."""
-            follower = functions[min(len(intercepts), len(functions) - 1)].name if functions else "identity"
+            follower = followers[min(len(intercepts), len(followers) - 1)].name if followers else "identity"
             bound = np.sqrt((2.0 if follower == "sigmoid" else 6.0) / (n_in + n_out))
             weight: Array = state.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False)
             intercepts.append(state.uniform(-bound, bound, n_out).astype(dtype, copy=False))
