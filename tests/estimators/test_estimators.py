@@ -7,7 +7,7 @@ import io
 import pickle
 import signal
 import warnings
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
 
 import joblib
@@ -1064,6 +1064,20 @@ def test_a_rate_too_large(kind, dtype, normalization):
 
 
 @both
+@dtypes
+@pytest.mark.parametrize("settings", [{"early_stopping": True}, {"diagnostics": True}])
+@pytest.mark.parametrize("power", [0.2, 0.4, 0.6, 0.8])
+def test_what_diverges_warns_of_nothing_else(kind, dtype, settings, power):
+    """Between finite and infinite there are weights whose predictions overflow."""
+    X, y = data(kind, dtype=dtype)
+    rate = float(np.finfo(dtype).max) ** power
+    model = make(kind, solver="sgd", learning_rate_init=rate, batch_size=96, **settings)
+    with suppress(NonFiniteError):  # warnings are errors, too
+        model.fit(X, y, X_val=X, y_val=y)
+    assert all(np.isfinite(array).all() for array in model._learned())
+
+
+@both
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True}])
 def test_the_last_step_is_looked_at_too(kind, settings):
     """No step follows that could notice."""
@@ -1259,6 +1273,7 @@ def test_memory_maps(kind, dtype, settings, tmp_path):
     assert outputs(mapped, X).tobytes() == outputs(model, X).tobytes()
     X.flags.writeable = y.flags.writeable = False
     assert bits(clone(model).fit(X, y)) == bits(model), "data may be read-only"
+    assert bits(mapped.fit(X, y)) == bits(model.fit(X, y)), "training goes on in copies"
 
 
 # ------------------------------------------------------------------ diagnostics
