@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import io
 import pickle
+import re
 import signal
+import sys
 import warnings
 from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
@@ -23,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import cact
+import cact.sklearn
 from cact import _lookup, _registry, nn
 from cact.nn import NonFiniteError, schedules
 from cact.sklearn import MLPClassifier, MLPRegressor
@@ -1483,3 +1487,21 @@ def test_log_probabilities_have_their_digits(dtype):
     assert model.predict_proba(z)[3, 0] == 0
     np.testing.assert_allclose(model.predict_proba(z)[2, 0], np.exp(-60.0), rtol=1e-5)
     assert log.dtype == dtype
+
+
+# ------------------------------------------------------------------ what is written about them
+@both
+def test_the_docstring_names_everything(kind):
+    X, y = data(kind)
+    model = make(kind).fit(X, y)
+    attributes = [name for name in vars(model) if name.endswith("_")]
+    lines = re.findall(r"^    (\w[\w, ]*) : ", kind.__doc__, re.M)
+    named = {name for line in lines for name in line.split(", ")}
+    assert {*model.get_params(), *attributes} <= named
+
+
+@pytest.mark.parametrize("module", [cact.sklearn, sys.modules[MLPClassifier.__module__]])
+def test_the_examples_run(module):
+    failed, attempted = doctest.testmod(module)
+    assert attempted
+    assert not failed
