@@ -646,15 +646,17 @@ def test_adamw_decays_by_alpha_itself(kind):
 
 @both
 @pytest.mark.parametrize(
-    ("solver", "settings"),
-    [("adamw", {}), ("rmsprop", {"beta_2": 0.9, "momentum": 0}), ("rmsprop", {"beta_2": 0.9})],
+    ("solver", "rate", "settings"),
+    [
+        ("adamw", 0.01, {}),
+        ("rmsprop", 0.001, {"beta_2": 0.9, "momentum": 0}),
+        ("rmsprop", 0.001, {"beta_2": 0.9}),
+    ],
 )
-def test_more_solvers_learn(kind, solver, settings):
+def test_more_solvers_learn(kind, solver, rate, settings):
     X, y = data(kind)
-    rate = 0.001 if solver == "rmsprop" and not settings.get("momentum") else 0.01
-    model = make(
-        kind, solver=solver, max_iter=100, learning_rate_init=rate, activation="tanh", **settings
-    ).fit(X, y)
+    model = make(kind, solver=solver, learning_rate_init=rate, activation="tanh", max_iter=100, **settings)
+    model.fit(X, y)
     assert model.score(X, y) > 0.9
     assert type(model._optimizer).__name__.lower() == solver
 
@@ -750,9 +752,17 @@ def area(model, X, y):
     return roc_auc_score(y, model.predict_proba(X), multi_class="ovr")
 
 
-@pytest.mark.parametrize("scoring", ["roc_auc_ovr", area, "neg_log_loss", None])
+@pytest.mark.parametrize(
+    ("scoring", "scorer"),
+    [
+        ("roc_auc_ovr", area),
+        (area, area),
+        ("neg_log_loss", lambda model, X, y: -log_loss(y, model.predict_proba(X))),
+        (None, MLPClassifier.score),
+    ],
+)
 @pytest.mark.parametrize("given", [False, True])
-def test_early_stopping_by_any_score(scoring, given):
+def test_early_stopping_by_any_score(scoring, scorer, given):
     X, y = classes(seed=3)
     weight = np.ones(len(y))
     settings = {"early_stopping": True, "validation_fraction": 0.3, "scoring": scoring, "max_iter": 60}
@@ -767,10 +777,7 @@ def test_early_stopping_by_any_score(scoring, given):
     # it stopped since the last 4 were not better than the best by tol
     assert max(scores[-4:]) < max(scores[:-4]) + model.tol
     if given:  # the best weights are back, and the averages of normalisation that belong to them
-        scorer = area if scoring in ("roc_auc_ovr", area) else None
-        score = scorer(model, new, known) if scorer else (
-            -log_loss(known, model.predict_proba(new)) if scoring else model.score(new, known))  # fmt: skip
-        assert score == pytest.approx(max(scores), abs=1e-12)
+        assert scorer(model, new, known) == pytest.approx(max(scores), abs=1e-12)
 
 
 worst = make_scorer(max_error, greater_is_better=False)  # which takes no weights
