@@ -52,6 +52,7 @@ OPTIMIZER_SETTINGS = (
     "epsilon",
     "clip_norm",
 )
+_QUIET = np.errstate(all="ignore")  # as in a Trainer: what diverges is reported by its loss
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
@@ -209,6 +210,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 arrays[i] = params[key] = given.astype(params[key].dtype, copy=False)
         return self.network_
 
+    def _own(self) -> None:
+        """Put copies in the place of what is read-only: memory maps of a file."""
+        state = {} if self._optimizer is None else self._optimizer.state
+        for arrays in (state, *(layer.buffers for layer in self.network_.layers)):
+            for key, array in arrays.items():
+                if not array.flags.writeable:
+                    arrays[key] = array.copy()
+
     # ------------------------------------------------------------------ prediction
     def _output(self, X: Any, check_input: bool = True) -> Array:
         """The network's output: logits, or before the regression's link."""
@@ -256,6 +265,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         else:  # the network stays what it is
             self._sync().flat()
             self._show()  # what the user put there, or unpickling, is a copy of what is trained now
+            self._own()
             X = X.astype(self.network_.dtype, copy=False)
             sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype, copy=False)
         if validation is not None:
@@ -535,6 +545,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             if names is not None:
                 self.feature_names_in_ = names
 
+    @_QUIET
     def _score_epoch(self, scorer: Any, X: Any, y: Array, weight: Array | None) -> None:
         """Score the validation set; keep the weights of the best score."""
         assert self.validation_scores_ is not None
@@ -556,12 +567,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self.best_validation_score_ = score
             self._best = self._keep()
 
+    @_QUIET
     def _validation_loss(self, X: Any, y: Array) -> None:
         output = self._output(X, check_input=False)
         value = self._loss.forward(output, self._targets(y, output.dtype))
         self.validation_loss_curve_.append(self._reported(value))
 
     # ------------------------------------------------------------------ diagnostics
+    @_QUIET
     def _diagnose(self, X: Any) -> dict[str, Any]:
         """What the epoch's last gradient and the first rows of the data say of each hidden layer."""
         network = self.network_
