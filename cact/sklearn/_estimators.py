@@ -82,6 +82,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -115,6 +117,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -204,7 +208,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -231,7 +236,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for new classes after the first call; for ``early_stopping=True``.
+            As `fit`; for new classes after the first call; for ``early_stopping=True``; with
+            `checkpoint`, which has no place in a loop that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """
@@ -341,6 +347,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -373,6 +381,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -436,7 +446,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -461,7 +472,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for ``early_stopping=True``.
+            As `fit`; for ``early_stopping=True``; with `checkpoint`, which has no place in a loop
+            that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """

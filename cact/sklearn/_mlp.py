@@ -11,9 +11,11 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -37,6 +39,7 @@ from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
 from ._callbacks import CallbackSupportMixin, Calls
+from ._checkpoints import Loop
 
 #: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
 ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
@@ -56,7 +59,19 @@ REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
-    """Base of `MLPClassifier` and `MLPRegressor`."""
+    """Base of `MLPClassifier` and `MLPRegressor`.
+
+    Further parameters
+    ------------------
+    checkpoint : str or path, optional
+        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
+        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
+        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
+        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
+        is inside SciPy, nor for `partial_fit`.
+    checkpoint_every : int or datetime.timedelta, optional
+        So many steps, or so much time, between two checkpoints; by default an epoch.
+    """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -90,6 +105,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "scoring": [str, callable, None],
         "progress_bar": ["boolean"],
         "diagnostics": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left"), timedelta, None],
     }
 
     # ------------------------------------------------------------------ what the estimators differ in
@@ -234,6 +251,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.checkpoint is not None:
+            raise ValueError("partial_fit does not support checkpoint; save the estimator between the calls")
+        if self.checkpoint is not None and self.solver == "lbfgs":
+            raise ValueError(
+                f"{name}: solver='lbfgs' does not support checkpoint: its memory, on which the next step "
+                "depends, is inside SciPy, so that a fit that goes on from a file would have other bits"
+            )
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
@@ -373,6 +397,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
         elif not self.early_stopping and self.best_loss_ is None:
             self.validation_scores_, self.best_validation_score_, self.best_loss_ = None, None, np.inf
+        optimizer = self._make_optimizer()
+        loop = None if self.checkpoint is None else Loop(self, optimizer, X, y, sample_weight, validation)
         rows = np.arange(X.shape[0])
         if self.early_stopping and validation is None:
             rows, test = self._split(X, y)
@@ -394,7 +420,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
         batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
         loss.check(target, (X.shape[0], self.n_outputs_))
-        optimizer = self._make_optimizer()
         trainer = Trainer(network, loss, optimizer)
         scorer = self._scorer() if self.early_stopping else None
         epochs = 1 if incremental else self.max_iter
@@ -403,12 +428,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self._order is None or self._order.n != n:
             self._order = _Order(n, self._random_state)
         self.n_iter_ = 0
+        if loop is not None:
+            loop.start(len(batches))
         try:
             with self._progress(epochs) as bar:
-                for _ in range(epochs):
+                for _ in range(self.n_iter_, epochs):
                     calls.begin_epoch()
-                    order = rows[self._order.draw()] if self.shuffle else rows
-                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, order, batches)
+                    if self.shuffle and not (loop is not None and loop.step):
+                        self._order.draw()
+                    order = rows[self._order.rows] if self.shuffle else rows
+                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, order, batches, loop)
                     self.n_iter_ += 1
                     self.t_ += n
                     self.loss_curve_.append(self.loss_)
@@ -437,8 +466,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                             ConvergenceWarning,
                             stacklevel=4,
                         )
+                    elif loop is not None:
+                        loop.epoch_done()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
+        else:
+            if loop is not None:
+                loop.keeper.remove()
         if self.early_stopping and self._best is not None:
             self._restore(self._best)
         self._show()
@@ -452,6 +486,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: Array | None,
         rows: Array,
         batches: list[slice],
+        loop: Loop | None,
     ) -> float:
         """One pass over the rows, in batches; gives the mean loss with the penalty."""
         optimizer = trainer.optimizer
@@ -459,9 +494,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         penalised = self.solver != "adamw"  # which decays its weights by itself
         flat = self.network_.flat()
         weights = flat.values[: flat.weights]
-        total = 0.0
+        first, total = (0, 0.0) if loop is None else (loop.step, loop.total)
         with trainer:
-            for step, batch in enumerate(batches):
+            for step, batch in enumerate(batches[first:], first):
                 chosen, size = rows[batch], batch.stop - batch.start
                 weight = None if sample_weight is None else sample_weight[chosen]
                 scale = size if weight is None else float(weight.sum())
@@ -474,6 +509,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 except NonFiniteError as error:
                     raise self._diverged(step, error) from None
                 total += (self._reported(value) + penalty) * size
+                if loop is not None and loop.keeper.step() and step + 1 < len(batches):
+                    loop.write(step + 1, total)
         finite = np.isfinite(flat.values)
         if not finite.all():  # the last step's doing, and there may be no next one to notice
             good = trainer._good
@@ -609,7 +646,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             return
         from tqdm.auto import tqdm
 
-        with tqdm(total=epochs, unit="epoch", desc=type(self).__name__) as bar:
+        with tqdm(total=epochs, initial=self.n_iter_, unit="epoch", desc=type(self).__name__) as bar:
 
             def update(estimator: Any) -> None:
                 shown = {"loss": f"{estimator.loss_:.4g}"}
@@ -737,16 +774,20 @@ class _Order:
         random_state.shuffle(drawn)
         return rows[drawn]
 
-    def draw(self) -> Array:
-        """The order of the next epoch."""
+    @property
+    def rows(self) -> Array:
+        """The order of the last epoch."""
         if self._rows is None:
             self._rows, again = np.arange(self.n), np.random.RandomState()
             again.set_state(self._start)
             for _ in range(self._epochs):
                 self._rows = self._permuted(self._rows, again)
-        self._rows = self._permuted(self._rows, self._random_state)
-        self._epochs += 1
         return self._rows
+
+    def draw(self) -> None:
+        """Make the order of the next epoch."""
+        self._rows = self._permuted(self.rows, self._random_state)
+        self._epochs += 1
 
 
 class _Gather:
