@@ -33,7 +33,7 @@ from .files import Plan, read, write
 from .network import Sequential
 from .optimizers import Optimizer
 
-__all__ = ["Checkpoint", "Keeper", "check", "fingerprint", "restored", "state_of", "words"]
+__all__ = ["Checkpoint", "Keeper", "check", "fingerprint", "permutation", "restored", "state_of", "words"]
 
 logger = logging.getLogger("cact")
 
@@ -255,6 +255,8 @@ class Keeper:
         if schedule is not None:
             schedule.load_state_dict(found["optimizer"]["schedule"])
         rate = real("optimizer", "lr", found["optimizer"]["lr"], NON_NEGATIVE)
+        if found["optimizer"]["steps"] >= 2**63:
+            raise ValueError("optimizer: steps are too many")
         if found["generators"]["places"] != self._places:
             raise ValueError("its layers share random generators in another way")
         if len(found["generators"]["states"]) != len(self._generators):
@@ -303,7 +305,8 @@ class Keeper:
             if task.get(key) != ours.get(key)
         ]
         if differences:
-            raise ValueError(f"it is the checkpoint of another training: {'; '.join(differences)}")
+            more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+            raise ValueError(f"it is the checkpoint of another training: {'; '.join(differences[:3])}{more}")
 
 
 # ---------------------------------------------------------------------- what a task is
@@ -398,6 +401,12 @@ def check(value: Any, form: Any, where: str) -> None:
             check(value[key], form[key], f"{where}: {key}")
     elif type(value) is not form or (form is int and value < 0):
         raise ValueError(f"{where} must be {form.__name__}, got {value!r:.60}")
+
+
+def permutation(order: Array, n: int) -> None:
+    """ValueError unless an array has the numbers below n, each once."""
+    if order.dtype != np.int64 or not np.array_equal(np.sort(order), np.arange(n)):
+        raise ValueError(f"its order is none of {n} rows")
 
 
 # ---------------------------------------------------------------------- random generators

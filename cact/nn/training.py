@@ -12,7 +12,7 @@ import numpy as np
 
 from ._fused import DenseActivation, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
-from .checkpoints import Checkpoint, Keeper, State, fingerprint, words
+from .checkpoints import Checkpoint, Keeper, State, fingerprint, permutation, words
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential
 from .optimizers import Optimizer
@@ -328,8 +328,8 @@ def _accept(
         raise ValueError(f"there is no step {numbers['step']} in epoch {numbers['epoch']}")
     if arrays.keys() != ({"order"} if numbers["step"] else set()):
         raise ValueError(f"its loop must have an order within an epoch, got {list(arrays)}")
-    if "order" in arrays and not np.array_equal(np.sort(arrays["order"]), np.arange(samples)):
-        raise ValueError("its order is none of the samples")
+    if "order" in arrays:
+        permutation(arrays["order"], samples)
 
 
 def train(
@@ -417,7 +417,7 @@ def train(
     loop, keeper = _Loop(optimizer.steps), None
     if checkpoint is not None:
         task = {
-            "the optimizer": _settings(optimizer),
+            **_settings(optimizer),
             "the loss": words(loss),
             "X": fingerprint(X),
             "y": fingerprint(y),
@@ -483,9 +483,10 @@ def train(
     return history
 
 
-def _settings(optimizer: Optimizer) -> str:
+def _settings(optimizer: Optimizer) -> dict[str, str]:
     """What the arithmetic of an optimiser depends on; its rate where no schedule sets it."""
     changing = {"network", "schedule", "steps", "state", "lr"}
     settings = {k: v for k, v in vars(optimizer).items() if k not in changing and not k.startswith("_")}
     settings["lr"] = optimizer.lr if optimizer.schedule is None else optimizer.schedule
-    return f"{type(optimizer).__name__} {words(settings)}"
+    kind = type(optimizer).__name__
+    return {"the optimizer": kind, **{f"the optimizer's {k}": words(v) for k, v in settings.items()}}

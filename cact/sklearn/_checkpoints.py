@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..nn._validate import Array
-from ..nn.checkpoints import Checkpoint, Keeper, fingerprint, restored, state_of, words
+from ..nn.checkpoints import Checkpoint, Keeper, fingerprint, permutation, restored, state_of, words
 from ..nn.optimizers import Optimizer
 
 __all__ = ["Loop"]
@@ -115,8 +115,7 @@ class Loop:
             for key, array in best.items()
         ):
             raise ValueError(f"its loop must have an order, and the best weights, got {list(arrays)!r:.200}")
-        if not np.array_equal(np.sort(arrays["order"]), np.arange(arrays["order"].size)):
-            raise ValueError("its order is none of rows")
+        permutation(arrays["order"], arrays["order"].size)
         self._best = [arrays[key] for key in best] or None
         self._order_start = _legacy(numbers["order"]["start"])
         split = numbers["split"]
