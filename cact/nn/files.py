@@ -48,7 +48,11 @@ MAX_LAYERS = 10_000
 
 #: safetensors' names of the dtypes, and the numbers in a file.
 _TAGS = {"float32": "F32", "float64": "F64"}
-_NUMBERS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NUMBERS: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I64": np.dtype("<i8"),  # in checkpoints alone
+}
 
 #: safetensors' name of the dtype, and the shape.
 Form: TypeAlias = tuple[str, tuple[int, ...]]
@@ -198,7 +202,7 @@ def plan(description: Any, prefix: str = "") -> Plan:
 def write(
     path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]
 ) -> None:
-    """Write tensors of float32 and float64 with a description, as a file of some kind.
+    """Write tensors of float32, float64 and int64 with a description, as a file of some kind.
 
     Raises
     ------

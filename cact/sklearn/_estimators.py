@@ -275,6 +275,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -308,6 +310,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -397,7 +401,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -424,7 +429,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for new classes after the first call; for ``early_stopping=True``.
+            As `fit`; for new classes after the first call; for ``early_stopping=True``; with
+            `checkpoint`, which has no place in a loop that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """
@@ -724,6 +730,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -756,6 +764,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -819,7 +829,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -844,7 +855,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for ``early_stopping=True``.
+            As `fit`; for ``early_stopping=True``; with `checkpoint`, which has no place in a loop
+            that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """
