@@ -135,6 +135,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Whether to show a bar (tqdm's, on stderr), one step per epoch.
     diagnostics : bool, default False
         Whether to keep `diagnostics_`; training stays the same to the bit.
+    checkpoint : str or path, optional
+        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
+        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
+        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
+        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
+        is inside SciPy, nor for `partial_fit`.
+    checkpoint_every : int or datetime.timedelta, optional
+        So many steps, or so much time, between two checkpoints; by default an epoch.
 
     Attributes
     ----------
@@ -594,6 +602,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Whether to show a bar (tqdm's, on stderr), one step per epoch.
     diagnostics : bool, default False
         Whether to keep `diagnostics_`; training stays the same to the bit.
+    checkpoint : str or path, optional
+        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
+        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
+        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
+        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
+        is inside SciPy, nor for `partial_fit`.
+    checkpoint_every : int or datetime.timedelta, optional
+        So many steps, or so much time, between two checkpoints; by default an epoch.
 
     Attributes
     ----------

@@ -60,19 +60,7 @@ REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
-    """Base of `MLPClassifier` and `MLPRegressor`.
-
-    Further parameters
-    ------------------
-    checkpoint : str or path, optional
-        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
-        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
-        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
-        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
-        is inside SciPy, nor for `partial_fit`.
-    checkpoint_every : int or datetime.timedelta, optional
-        So many steps, or so much time, between two checkpoints; by default an epoch.
-    """
+    """Base of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
