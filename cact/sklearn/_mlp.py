@@ -36,6 +36,7 @@ from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
 from ._callbacks import CallbackSupportMixin, Calls
+from ._takeover import FromSklearn
 
 #: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
 ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
@@ -54,7 +55,7 @@ OPTIMIZER_SETTINGS = (
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
