@@ -231,8 +231,9 @@ def _classes(description: Mapping[str, Any]) -> Array:
     if kind not in _LABELS or not values or not all(type(value) is _LABELS[kind] for value in values):
         raise ValueError(f"classes must be labels of a type of {', '.join(_LABELS)}, got {description!r:.60}")
     if kind == "str" and len(values) * max(map(len, values)) > MAX_HEADER:  # each has the longest's room
-        raise ValueError("the labels are too long; as objects they would not be")
-    classes = np.array(values, kind)
+        raise ValueError("the labels are too long")
+    with np.errstate(over="ignore"):
+        classes = np.array(values, kind)
     if classes.tolist() != values or any(not a < b for a, b in itertools.pairwise(values)):
         raise ValueError(f"classes must be in order, each once, and of {kind}, got {values!r:.60}")
     return classes

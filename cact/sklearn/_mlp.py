@@ -31,7 +31,7 @@ from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
 from ..nn.losses import Loss
 from ..nn.network import Sequential, mlp
-from ..nn.normalization import BatchNorm
+from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
@@ -183,7 +183,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 yield self.coefs_, i, layer.params, "weight"
                 if "bias" in layer.params:
                     yield self.intercepts_, i, layer.params, "bias"
-            elif "beta" in layer.params:
+            elif isinstance(layer, (BatchNorm, LayerNorm)):  # activations have a beta, too: swish
                 yield self.intercepts_, i, layer.params, "beta"
 
     def _show(self) -> None:
