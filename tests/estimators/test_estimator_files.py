@@ -458,12 +458,12 @@ def test_every_truncation(small: bytes, path: Path) -> None:
 
 
 def test_every_byte_changed(small: bytes, path: Path) -> None:
-    """By one bit, another for each, and by all; a number or a letter may become another one."""
+    """By one bit, another for each; a number or a letter may become another one, that is all."""
     for i in range(len(small)):
-        for bits in (1 << i % 7, 0xFF):
-            changed = bytearray(small)
-            changed[i] ^= bits
-            check_hostile(path, bytes(changed))
+        changed = bytearray(small)
+        changed[i] ^= 1 << (i * 5) % 8
+        refused = check_hostile(path, bytes(changed))
+        assert refused or i >= 8, "the header's length"
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]
