@@ -243,20 +243,25 @@ def info() -> dict[str, Any]:
     dict
         ``backend`` ("c" or "numpy"), ``why_not_c`` (the reason where the kernels cannot be
         used, else None), ``isa`` (the instruction set in use, or None), ``isas`` (those this
-        machine can run), ``threads``, and ``versions`` of cact, Python, NumPy and, where the
-        extension is loaded, the compiler and Cython that built it.
+        machine can run), ``threads``, ``versions`` of cact, Python, NumPy and, where the
+        extension is loaded, the compiler and Cython that built it, and ``blas``: the libraries
+        behind NumPy's matrix products, each with its ``kernels``, ``threads`` and, where those
+        kernels are below what the processor has, what is ``below`` (None without threadpoolctl).
     """
     from . import __version__
+    from ._blas import describe
 
     versions = {"cact": __version__, "python": platform.python_version(), "numpy": np.__version__}
     if compiled is not None:
         versions |= compiled.build_info()
+    isas = list(compiled.isas()) if compiled is not None else []
     return {
         "backend": _active,
         "why_not_c": why_not or None,
         "isa": compiled.isa() if compiled is not None and _active == "c" else None,
-        "isas": list(compiled.isas()) if compiled is not None else [],
+        "isas": isas,
         "threads": compiled.get_threads() if compiled is not None and _active == "c" else 1,
+        "blas": describe(isas),
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}, {sys.implementation.name}",
     }

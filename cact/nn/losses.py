@@ -233,9 +233,10 @@ class SoftmaxCrossEntropy(Loss):
 
     name = "cross_entropy"
 
-    _hard: tuple[Array, Array] | None = None
+    _hard: tuple[Array, Array, Array] | None = None
     _shape: tuple[int, ...] = ()
     _starts: Array  # of the rows in a flat array of that shape
+    _transient = Loss._transient | {"_shape", "_starts"}
 
     def link(self, output: Array) -> Array:
         """The softmax: probabilities of the classes, (samples, classes)."""
@@ -269,8 +270,9 @@ class SoftmaxCrossEntropy(Loss):
         if self._shape != shape:
             self._shape, self._starts = shape, np.arange(0, output.size, shape[1])
         at = self._starts + target.astype(np.intp, copy=False)
-        self._hard = at, share
-        log_p = np.log(p.ravel()[at])
+        chosen = p.take(at)
+        self._hard = at, share, chosen
+        log_p = np.log(chosen)
         if not log_p.dot(log_p) < 7500:  # perhaps one below -87, where p in float32 has lost digits
             log_p = _log_softmax(output).ravel()[at]
             log_p[share == 0] = 0  # what weighs nothing may be infinite
@@ -279,8 +281,8 @@ class SoftmaxCrossEntropy(Loss):
     def _backward(self) -> Array:
         grad = super()._backward()
         if self._hard is not None:
-            at, share = self._hard
-            grad.ravel()[at] -= share
+            at, share, chosen = self._hard
+            grad.put(at, (chosen - _scalar(1.0, grad.dtype)) * share)
         return grad
 
     def _parts(self, output: Array, target: Array) -> tuple[Array, Array]:

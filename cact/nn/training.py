@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .. import _backend
+from .._blas import limited
+from .._threads import get_num_threads
 from ._fused import DenseActivation, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .losses import Loss, SoftmaxCrossEntropy
@@ -113,7 +117,8 @@ class Trainer:
     """The steps of training: what `train` and the estimators share.
 
     A context manager: inside it the layers and the loss write into the arrays of the step
-    before, so a step allocates next to nothing, and NumPy warns of nothing.
+    before, so a step allocates next to nothing, NumPy warns of nothing, and the matrix products
+    take no more threads than `cact.set_num_threads` allows (with threadpoolctl).
 
     Parameters
     ----------
@@ -145,12 +150,14 @@ class Trainer:
     def __enter__(self) -> Trainer:
         for part, kept in zip(self._parts, self._kept):
             part._kept = kept
-        self._quiet = np.errstate(all="ignore")  # what diverges is reported by its loss
-        self._quiet.__enter__()
+        self._inside = ExitStack()
+        self._inside.enter_context(np.errstate(all="ignore"))  # what diverges is reported by its loss
+        if _backend.active() == "c":  # products take no more threads than the kernels may
+            self._inside.enter_context(limited(get_num_threads()))
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._quiet.__exit__(*error)
+        self._inside.close()
         self._list_outputs()
         for part in self._parts:
             part._kept = None

@@ -40,24 +40,29 @@ class Calls:
     Parameters
     ----------
     estimator : estimator
-    epochs : int
-        At most.
+    epochs : int or None
+        At most; None for no hooks: scikit-learn has them in fit alone.
     state : callable
         Gives the attributes of the estimator as it could predict now.
     data : dict
         What the hooks are given: X and y.
     """
 
-    def __init__(self, estimator: Any, epochs: int, state: Callable[[], dict[str, Any]], **data: Any) -> None:
+    def __init__(
+        self, estimator: Any, epochs: int | None, state: Callable[[], dict[str, Any]], **data: Any
+    ) -> None:
         has = getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")
-        self._root = estimator._init_callback_context(max_subtasks=epochs) if has else None
+        called = has and epochs is not None
+        self._root = estimator._init_callback_context(max_subtasks=epochs) if called else None
+        self._epoch: Any = None
         self._given = {"estimator": estimator, **data}
         self._state = state
         if self._root is not None:
             self._root.call_on_fit_task_begin(**self._given)
 
     def begin_epoch(self) -> None:
-        if self._root is not None:
+        """Unless one has begun and not ended."""
+        if self._root is not None and self._epoch is None:
             self._epoch = self._root.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._given, reconstruction_attributes=self._state)
 
@@ -65,7 +70,8 @@ class Calls:
         """Whether a callback wants to stop."""
         if self._root is None:
             return False
-        return bool(self._epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._state))
+        epoch, self._epoch = self._epoch, None
+        return bool(epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self._state))
 
     def end(self) -> None:
         if self._root is not None:

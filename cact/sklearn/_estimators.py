@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._lookup import get
 from ..nn._validate import Array
-from ..nn.losses import Loss, get_loss
+from ..nn.losses import Loss, Poisson, get_loss
 from ._callbacks import fitting, updating
 from ._mlp import BaseMLP
 
@@ -41,6 +41,199 @@ def _validation(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, Any] | Non
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """A multilayer perceptron that classifies; a stand-in for scikit-learn's that can more.
+
+    For two classes and for multi-label data the output is a sigmoid per label, else the softmax of
+    the classes.  Parameters are scikit-learn's, with its defaults, unless marked as cact's.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default (100,)
+        Units of each hidden layer, before its activation: glu hands on half of them, crelu twice
+        as many.  Empty: a linear model.
+    activation : str, Activation, pair of callables, or list of these, default "relu"
+        Of the hidden layers: a name or alias that `cact.get` knows, an Activation with its
+        parameters bound, or ``(f, grad)``, functions of an array that give f(x) and f'(x).  A list has
+        one for each hidden layer.  Learnable ones (prelu, swish) train with the weights.
+        *scikit-learn: four names, one for all layers.*
+    solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop"}, default "adam"
+        "lbfgs" is SciPy's L-BFGS-B, on all rows at once; the others go by batches.
+        *The last two are cact's.*
+    alpha : float, default 0.0001
+        L2 penalty on the weight matrices, at least 0: a batch's loss has ``alpha / 2 * sum(W**2) / n``
+        added, n being its samples (their weights' sum).  With "adamw" it is the decoupled decay
+        itself: each step first shrinks weights by the share ``learning rate * alpha``.
+    batch_size : int or "auto", default "auto"
+        Samples of a step; "auto": 200, or all if they are fewer.  A last batch may be smaller; with
+        batch normalisation one last row joins the batch before.
+    learning_rate : {"constant", "invscaling", "adaptive"}, Schedule or callable, default "constant"
+        How the rate goes.  "invscaling": ``learning_rate_init / (t + 1)**power_t``, t being the samples
+        seen up to the epoch; "adaptive": divided by 5 whenever training comes to a halt, until it is
+        1e-6.  "adam" is constant under all three names, as in scikit-learn.  *cact's:* a schedule of
+        `cact.nn.schedules`, or a function of the step (from 0) that gives the rate; both in place of
+        `learning_rate_init`, for every solver but "lbfgs".
+    learning_rate_init : float, default 0.001
+        The rate at the start, above 0.
+    power_t : float, default 0.5
+        The exponent of "invscaling", at least 0.
+    max_iter : int, default 200
+        Epochs (for "lbfgs" iterations) of one `fit`, at most.
+    shuffle : bool, default True
+        Whether each epoch has the samples in a new order.
+    random_state : int, RandomState instance or None, default None
+        Draws weights, validation split, order and dropout.
+    tol : float, default 1e-4
+        What counts as an improvement, in units of the loss, or of the score with early stopping; for
+        "lbfgs" the largest element of the gradient at which to stop.
+    verbose : bool, default False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default False
+        Whether `fit` goes on where the last one ended; see Notes.
+    momentum : float, default 0.9
+        For "sgd" and "rmsprop", in [0, 1].
+    nesterovs_momentum : bool, default True
+        For "sgd": Nesterov's momentum.
+    early_stopping : bool, default False
+        Whether to stop when the score on a validation set no longer rises, and to go back to the
+        weights of the best one.  Not for "lbfgs".
+    validation_fraction : float, default 0.1
+        The share of the training data, in [0, 1), put aside for that where `fit` gets no `X_val`.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of the gradient's first and second moment in "adam" and "adamw", in [0, 1); "rmsprop" has
+        `beta_2` for its mean square, which starts at 0 uncorrected: 0.9 is usual there.
+    epsilon : float, default 1e-8
+        Added to the root of the second moment, above 0.
+    n_iter_no_change : int or inf, default 10
+        Training comes to a halt after more than so many epochs in a row without an improvement.
+    max_fun : int, default 15000
+        Evaluations of the loss in "lbfgs", at most.
+    loss : "log_loss", Loss or callable, default "log_loss"
+        *cact's.*  The loss in nats, summed over labels.  A Loss of `cact.nn`, or
+        ``function(output, target)``, gives the loss of each sample (samples,) and its derivatives
+        (samples, outputs) from logits; target is the place of the class in `classes_` (samples,), or
+        bool (samples, outputs) for two classes and multi-label data.
+    class_weight : dict, "balanced", list of dict or None, default None
+        *cact's.*  A factor for the samples of each class; "balanced" has
+        ``n_samples / (n_classes * n)`` for a class with n (in `partial_fit`: of each call).  Multiplies
+        `sample_weight`.  A list of dict is for multi-label data, one per label.
+    dropout : float or list of float, default 0.0
+        *cact's, as all that follow.*  The probability of an element to be dropped after each hidden
+        activation, in [0, 1), or a list with one for each layer; after selu it is alpha dropout.
+    normalization : {None, "batch", "layer"}, default None
+        Normalises what each hidden activation gets.
+    init : str or callable, default "auto"
+        Initial weights.  "auto": scikit-learn's own draw where all activations are its four
+        (identity, logistic, tanh, relu), else what `cact.nn.init.for_activation` has for each.  Or a
+        scheme of `cact.nn.init` by name, or a function ``init(n_in, n_out, *, rng, dtype)`` that gives
+        the matrix; biases are then 0.
+    clip_norm : float or None, default None
+        A gradient whose Euclidean norm, over all parameters, is larger is scaled to this one.
+    scoring : str, callable or None, default None
+        What early stopping looks at: a scorer's name, or ``scorer(estimator, X, y)``; higher is
+        better.  None: the accuracy.  It gets the samples' weights if it takes `sample_weight`.
+    progress_bar : bool, default False
+        Whether to show a bar (tqdm's, on stderr), one step per epoch.
+    diagnostics : bool, default False
+        Whether to keep `diagnostics_`; training stays the same to the bit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    loss_ : float
+        The last epoch's loss, with the penalty, in nats.
+    best_loss_ : float or None
+        The lowest `loss_`; None with early stopping and for "lbfgs".
+    loss_curve_ : list of float, one per epoch
+        `loss_` of each; for "lbfgs" too, one per iteration.
+    validation_loss_curve_ : list of float, one per epoch
+        The loss on the validation set after each epoch, without penalty and weights; empty where
+        there is none.  *cact's.*
+    validation_scores_ : list of float, one per epoch, or None
+        With early stopping.
+    best_validation_score_ : float or None
+        The highest of these.
+    diagnostics_ : list of dict, one per epoch
+        With ``diagnostics=True``, else empty.  In each dict a list per hidden layer: "gradient_flow",
+        the RMS of dL/dz over that of the last hidden layer, in the epoch's last batch; and from the
+        first 256 rows, in inference mode, "dead_units", the share (0 to 1) of units that pass no
+        gradient, and "saturated", the percentage of elements where |f'| is below a hundredth of its
+        maximum (both NaN for functions of rows, such as softmax and glu).  "weight_rms" has the RMS of
+        each of `coefs_`.  *cact's*; see `cact.diagnose`.
+    coefs_ : list of n_layers_ - 1 ndarrays of shape (features before, units)
+        The weight matrices: the network's own arrays.  What is written into them, or put in their
+        place, is used by `predict` and by further training.
+    intercepts_ : list of n_layers_ - 1 ndarrays of shape (units,)
+        The biases; of a normalised layer its beta.
+    network_ : cact.nn.Sequential
+        The network itself.  *cact's.*
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had string names of columns.
+    n_iter_ : int
+        Epochs (for "lbfgs" iterations) of the last call.
+    n_layers_ : int
+        Hidden ones, and one each for input and output.
+    n_outputs_ : int
+    out_activation_ : {"softmax", "logistic"}
+        Of the output.
+    t_ : int
+        Samples seen in training, those of every epoch counted again.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, for settings or data outside what is said here; the message names the setting.
+    NonFiniteError
+        In `fit`, if training diverges: a ValueError and FloatingPointError that names epoch, step and
+        layer.  The estimator keeps the last good weights.
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+    sklearn.neural_network.MLPClassifier : What this stands in for.
+
+    Notes
+    -----
+    Where a setting is scikit-learn's, so are the initial weights, the batches and the loss curve, to
+    rounding.  Differences:
+
+    - ``warm_start=True`` resumes: optimiser, order of the rows and random state go on, so that two fits
+      of 5 epochs give the bits of one of 10, also through a pickle (after early stopping, from the
+      best weights).  Another setting of the optimiser builds a new one; the network stays as it is.
+    - `partial_fit` is an epoch of `fit`: the random stream goes on, where scikit-learn begins it
+      again in each call.  Callbacks are for `fit`.
+    - `predict_log_proba` has all its digits where a probability is near 1 or 0.
+    - The loss is not clipped: a class found impossible costs what it does, not 36 nats.
+    - float32 is kept throughout, and sparse X trains as such.
+    - Same seed, same machine, same number of BLAS threads: the same bits.
+    - Callbacks (``set_callbacks``, scikit-learn 1.9 and newer) are called at each epoch; one that returns
+      True stops training.  Ctrl-C stops it too, with a warning; the model can be used.
+
+    References
+    ----------
+    Glorot & Bengio 2010, AISTATS (initial weights); He et al. 2015, arXiv:1502.01852 (the same, for
+    relu and its kin); Kingma & Ba 2015, arXiv:1412.6980 (Adam); Loshchilov & Hutter 2019,
+    arXiv:1711.05101 (AdamW); Tieleman & Hinton 2012, lecture 6.5 (RMSProp); Sutskever et al. 2013, ICML
+    (momentum); Byrd, Lu, Nocedal & Zhu 1995, SIAM J. Sci. Comput. 16 (L-BFGS-B); Srivastava et al.
+    2014, JMLR 15 (dropout); Ioffe & Szegedy 2015, arXiv:1502.03167 (batch normalisation); Ba, Kiros &
+    Hinton 2016, arXiv:1607.06450 (layer normalisation).
+
+    Examples
+    --------
+    >>> from cact.sklearn import MLPClassifier
+    >>> from sklearn.datasets import make_moons
+    >>> X, y = make_moons(600, noise=0.2, random_state=0)
+    >>> model = MLPClassifier(
+    ...     (16, 16), ["gelu", "tanh"], learning_rate_init=0.01, early_stopping=True, random_state=0
+    ... )
+    >>> model = model.fit(X[:400], y[:400], X_val=X[400:500], y_val=y[400:500])
+    >>> model.predict_proba(X[500:]).shape
+    (100, 2)
+    >>> bool(model.score(X[500:], y[500:]) > 0.8)
+    True
+    """
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -168,7 +361,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 )
             loss = "cross_entropy" if self._multiclass else "binary_cross_entropy"
         link = "softmax" if self._multiclass else "logistic"
-        return copy.deepcopy(get_loss(loss)), outputs, link
+        try:
+            return copy.deepcopy(get_loss(loss)), outputs, link
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}: {error}") from None
 
     def _class_weights(self, y: Array) -> Array | None:
         if self.class_weight is None:
@@ -301,7 +497,198 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+    """A multilayer perceptron that predicts numbers; a stand-in for scikit-learn's that can more.
+
+    Parameters are scikit-learn's, with its defaults, unless marked as cact's.
+
+    Parameters
+    ----------
+    loss : str, Loss or callable, default "squared_error"
+        What is learned: "squared_error" (half of it, the mean), "poisson" (the mean of counts, as
+        exp of the output), *and cact's:* "absolute_error" (the median), "huber" (delta 1, in units of
+        y), "quantile" (the median); a Loss of `cact.nn` with its parameters, such as
+        ``cact.nn.Quantile(0.9)``; or ``function(output, target)``, which gives the loss of each sample
+        (samples,) and its derivatives (samples, outputs) from arrays of shape (samples, outputs).
+    hidden_layer_sizes : int or array-like of int, default (100,)
+        Units of each hidden layer, before its activation: glu hands on half of them, crelu twice
+        as many.  Empty: a linear model.
+    activation : str, Activation, pair of callables, or list of these, default "relu"
+        Of the hidden layers: a name or alias that `cact.get` knows, an Activation with its
+        parameters bound, or ``(f, grad)``, functions of an array that give f(x) and f'(x).  A list has
+        one for each hidden layer.  Learnable ones (prelu, swish) train with the weights.
+        *scikit-learn: four names, one for all layers.*
+    solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop"}, default "adam"
+        "lbfgs" is SciPy's L-BFGS-B, on all rows at once; the others go by batches.
+        *The last two are cact's.*
+    alpha : float, default 0.0001
+        L2 penalty on the weight matrices, at least 0: a batch's loss has ``alpha / 2 * sum(W**2) / n``
+        added, n being its samples (their weights' sum).  With "adamw" it is the decoupled decay
+        itself: each step first shrinks weights by the share ``learning rate * alpha``.
+    batch_size : int or "auto", default "auto"
+        Samples of a step; "auto": 200, or all if they are fewer.  A last batch may be smaller; with
+        batch normalisation one last row joins the batch before.
+    learning_rate : {"constant", "invscaling", "adaptive"}, Schedule or callable, default "constant"
+        How the rate goes.  "invscaling": ``learning_rate_init / (t + 1)**power_t``, t being the samples
+        seen up to the epoch; "adaptive": divided by 5 whenever training comes to a halt, until it is
+        1e-6.  "adam" is constant under all three names, as in scikit-learn.  *cact's:* a schedule of
+        `cact.nn.schedules`, or a function of the step (from 0) that gives the rate; both in place of
+        `learning_rate_init`, for every solver but "lbfgs".
+    learning_rate_init : float, default 0.001
+        The rate at the start, above 0.
+    power_t : float, default 0.5
+        The exponent of "invscaling", at least 0.
+    max_iter : int, default 200
+        Epochs (for "lbfgs" iterations) of one `fit`, at most.
+    shuffle : bool, default True
+        Whether each epoch has the samples in a new order.
+    random_state : int, RandomState instance or None, default None
+        Draws weights, validation split, order and dropout.
+    tol : float, default 1e-4
+        What counts as an improvement, in units of the loss, or of the score with early stopping; for
+        "lbfgs" the largest element of the gradient at which to stop.
+    verbose : bool, default False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default False
+        Whether `fit` goes on where the last one ended; see Notes.
+    momentum : float, default 0.9
+        For "sgd" and "rmsprop", in [0, 1].
+    nesterovs_momentum : bool, default True
+        For "sgd": Nesterov's momentum.
+    early_stopping : bool, default False
+        Whether to stop when the score on a validation set no longer rises, and to go back to the
+        weights of the best one.  Not for "lbfgs".
+    validation_fraction : float, default 0.1
+        The share of the training data, in [0, 1), put aside for that where `fit` gets no `X_val`.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of the gradient's first and second moment in "adam" and "adamw", in [0, 1); "rmsprop" has
+        `beta_2` for its mean square, which starts at 0 uncorrected: 0.9 is usual there.
+    epsilon : float, default 1e-8
+        Added to the root of the second moment, above 0.
+    n_iter_no_change : int or inf, default 10
+        Training comes to a halt after more than so many epochs in a row without an improvement.
+    max_fun : int, default 15000
+        Evaluations of the loss in "lbfgs", at most.
+    dropout : float or list of float, default 0.0
+        *cact's, as all that follow.*  The probability of an element to be dropped after each hidden
+        activation, in [0, 1), or a list with one for each layer; after selu it is alpha dropout.
+    normalization : {None, "batch", "layer"}, default None
+        Normalises what each hidden activation gets.
+    init : str or callable, default "auto"
+        Initial weights.  "auto": scikit-learn's own draw where all activations are its four
+        (identity, logistic, tanh, relu), else what `cact.nn.init.for_activation` has for each.  Or a
+        scheme of `cact.nn.init` by name, or a function ``init(n_in, n_out, *, rng, dtype)`` that gives
+        the matrix; biases are then 0.
+    clip_norm : float or None, default None
+        A gradient whose Euclidean norm, over all parameters, is larger is scaled to this one.
+    scoring : str, callable or None, default None
+        What early stopping looks at: a scorer's name, or ``scorer(estimator, X, y)``; higher is
+        better.  None: the coefficient of determination, R².  It gets the samples' weights if it takes
+        `sample_weight`.
+    progress_bar : bool, default False
+        Whether to show a bar (tqdm's, on stderr), one step per epoch.
+    diagnostics : bool, default False
+        Whether to keep `diagnostics_`; training stays the same to the bit.
+
+    Attributes
+    ----------
+    loss_ : float
+        The last epoch's loss, with the penalty; the squared error's is the mean over the outputs,
+        others are sums.
+    best_loss_ : float or None
+        The lowest `loss_`; None with early stopping and for "lbfgs".
+    loss_curve_ : list of float, one per epoch
+        `loss_` of each; for "lbfgs" too, one per iteration.
+    validation_loss_curve_ : list of float, one per epoch
+        The loss on the validation set after each epoch, without penalty and weights; empty where
+        there is none.  *cact's.*
+    validation_scores_ : list of float, one per epoch, or None
+        With early stopping.
+    best_validation_score_ : float or None
+        The highest of these.
+    diagnostics_ : list of dict, one per epoch
+        With ``diagnostics=True``, else empty.  In each dict a list per hidden layer: "gradient_flow",
+        the RMS of dL/dz over that of the last hidden layer, in the epoch's last batch; and from the
+        first 256 rows, in inference mode, "dead_units", the share (0 to 1) of units that pass no
+        gradient, and "saturated", the percentage of elements where |f'| is below a hundredth of its
+        maximum (both NaN for functions of rows, such as softmax and glu).  "weight_rms" has the RMS of
+        each of `coefs_`.  *cact's*; see `cact.diagnose`.
+    coefs_ : list of n_layers_ - 1 ndarrays of shape (features before, units)
+        The weight matrices: the network's own arrays.  What is written into them, or put in their
+        place, is used by `predict` and by further training.
+    intercepts_ : list of n_layers_ - 1 ndarrays of shape (units,)
+        The biases; of a normalised layer its beta.
+    network_ : cact.nn.Sequential
+        The network itself.  *cact's.*
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X had string names of columns.
+    n_iter_ : int
+        Epochs (for "lbfgs" iterations) of the last call.
+    n_layers_ : int
+        Hidden ones, and one each for input and output.
+    n_outputs_ : int
+    out_activation_ : {"identity", "exp"}
+        Of the output.
+    t_ : int
+        Samples seen in training, those of every epoch counted again.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In `fit`, for settings or data outside what is said here; the message names the setting.
+    NonFiniteError
+        In `fit`, if training diverges: a ValueError and FloatingPointError that names epoch, step and
+        layer.  The estimator keeps the last good weights.
+
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+    sklearn.neural_network.MLPRegressor : What this stands in for.
+
+    Notes
+    -----
+    Where a setting is scikit-learn's, so are the initial weights, the batches and the loss curve, to
+    rounding.  Differences:
+
+    - ``warm_start=True`` resumes: optimiser, order of the rows and random state go on, so that two fits
+      of 5 epochs give the bits of one of 10, also through a pickle (after early stopping, from the
+      best weights).  Another setting of the optimiser builds a new one; the network stays as it is.
+    - `partial_fit` is an epoch of `fit`: the random stream goes on, where scikit-learn begins it
+      again in each call.  Callbacks are for `fit`.
+    - "lbfgs" with several outputs gets the gradient of the very loss that it minimises, the sum over
+      the outputs, as the other solvers do.
+    - float32 is kept throughout, and sparse X trains as such.
+    - Same seed, same machine, same number of BLAS threads: the same bits.
+    - Callbacks (``set_callbacks``, scikit-learn 1.9 and newer) are called at each epoch; one that returns
+      True stops training.  Ctrl-C stops it too, with a warning; the model can be used.
+
+    References
+    ----------
+    Glorot & Bengio 2010, AISTATS (initial weights); He et al. 2015, arXiv:1502.01852 (the same, for
+    relu and its kin); Kingma & Ba 2015, arXiv:1412.6980 (Adam); Loshchilov & Hutter 2019,
+    arXiv:1711.05101 (AdamW); Tieleman & Hinton 2012, lecture 6.5 (RMSProp); Sutskever et al. 2013, ICML
+    (momentum); Byrd, Lu, Nocedal & Zhu 1995, SIAM J. Sci. Comput. 16 (L-BFGS-B); Srivastava et al.
+    2014, JMLR 15 (dropout); Ioffe & Szegedy 2015, arXiv:1502.03167 (batch normalisation); Ba, Kiros &
+    Hinton 2016, arXiv:1607.06450 (layer normalisation).
+
+    Examples
+    --------
+    The 90 % quantile of noisy numbers: about that share lies below it.
+
+    >>> import numpy as np
+    >>> from cact import nn
+    >>> from cact.sklearn import MLPRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, (1000, 1))
+    >>> y = np.sin(3 * X[:, 0]) + rng.exponential(0.3, 1000)
+    >>> model = MLPRegressor(nn.Quantile(0.9), (16,), "tanh", learning_rate_init=0.01, random_state=0)
+    >>> model = model.fit(X[:500], y[:500])
+    >>> bool(0.85 < np.mean(y[500:] <= model.predict(X[500:])) < 0.95)
+    True
+    """
+
     _default_scoring = "r2"
+    _losses = ("squared_error", "absolute_error", "huber", "poisson", "quantile")  # by name: those of numbers
 
     def __init__(
         self,
@@ -395,8 +782,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return y[:, None] if y.ndim == 1 else y
 
     def _make_loss(self) -> tuple[Loss, int, str]:
-        loss = copy.deepcopy(get_loss(self.loss))
-        return loss, self.n_outputs_, "exp" if loss.name == "poisson" else "identity"
+        name, loss = type(self).__name__, self.loss
+        if isinstance(loss, str) and loss not in self._losses:
+            raise ValueError(
+                f"{name}: loss must be {', '.join(self._losses)}, a Loss or a callable, got {loss!r:.60}"
+            )
+        try:
+            loss = copy.deepcopy(get_loss(loss))
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        return loss, self.n_outputs_, "exp" if isinstance(loss, Poisson) else "identity"
 
     # ------------------------------------------------------------------ public
     @fitting

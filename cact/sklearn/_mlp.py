@@ -9,6 +9,7 @@ validation split; before each epoch the shuffle.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -29,7 +30,7 @@ from .. import diagnose
 from .._lookup import get
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
-from ..nn.losses import Loss
+from ..nn.losses import Loss, SquaredError
 from ..nn.network import Sequential, mlp
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
@@ -52,6 +53,7 @@ OPTIMIZER_SETTINGS = (
     "epsilon",
     "clip_norm",
 )
+_QUIET = np.errstate(all="ignore")  # as in a Trainer: what diverges is reported by its loss
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
@@ -122,12 +124,14 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self._loss, self.n_outputs_, self.out_activation_ = self._make_loss()
         self.n_layers_ = len(hidden) + 2
         functions = self._functions(len(hidden))
+        # the activation decides on the weights even where there is no hidden layer
+        followers = functions or ([] if np.ndim(self.activation) else self._functions(1))
         dropout = self.dropout if np.ndim(self.dropout) == 0 else list(self.dropout)
         intercepts: list[Array] = []
 
         def as_scikit_learn(n_in: int, n_out: int, *, rng: Any = None, dtype: Any = None) -> Array:
             """Glorot's uniform weights, and biases of the same width (Glorot & Bengio 2010)."""
-            follower = functions[min(len(intercepts), len(functions) - 1)].name if functions else "identity"
+            follower = followers[min(len(intercepts), len(followers) - 1)].name if followers else "identity"
             bound = np.sqrt((2.0 if follower == "sigmoid" else 6.0) / (n_in + n_out))
             weight: Array = state.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False)
             intercepts.append(state.uniform(-bound, bound, n_out).astype(dtype, copy=False))
@@ -207,6 +211,14 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 arrays[i] = params[key] = given.astype(params[key].dtype, copy=False)
         return self.network_
 
+    def _own(self) -> None:
+        """Put copies in the place of what is read-only: memory maps of a file."""
+        state = {} if self._optimizer is None else self._optimizer.state
+        for arrays in (state, *(layer.buffers for layer in self.network_.layers)):
+            for key, array in arrays.items():
+                if not array.flags.writeable:
+                    arrays[key] = array.copy()
+
     # ------------------------------------------------------------------ prediction
     def _output(self, X: Any, check_input: bool = True) -> Array:
         """The network's output: logits, or before the regression's link."""
@@ -251,13 +263,18 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         if first:
             self._build(X.shape[1], hidden, X.dtype)
             self._reset()
-        elif X.dtype != self.network_.dtype:  # the network stays what it is
-            X = X.astype(self.network_.dtype)
-            sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype)
-        else:
-            self._sync()
+        else:  # the network stays what it is
+            self._sync().flat()
+            self._show()  # what the user put there, or unpickling, is a copy of what is trained now
+            self._own()
+            X = X.astype(self.network_.dtype, copy=False)
+            sample_weight = None if sample_weight is None else sample_weight.astype(X.dtype, copy=False)
         if validation is not None:
-            validation = self._validate_validation(*validation)
+            validation = X_val, y_val = self._validate_validation(*validation)
+            try:
+                self._loss.check(self._targets(y_val, X.dtype), (X_val.shape[0], self.n_outputs_), X.dtype)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: y_val: {error}") from None
         if self.solver == "lbfgs":
             self._fit_lbfgs(X, y, sample_weight, validation)
         else:
@@ -276,6 +293,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self.t_ = 0
         self._optimizer: Optimizer | None = None
         self._optimizer_settings: dict[str, Any] = {}
+        self._order: _Order | None = None
         self._split_rows: int | None = None
         self._split_state: Any = None
         self._no_improvement_count = 0
@@ -285,8 +303,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self.validation_scores_: list[float] | None = None
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
-        if self.diagnostics:
-            self.diagnostics_: list[dict[str, Any]] = []
+        self.diagnostics_: list[dict[str, Any]] = []
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
         X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
@@ -295,7 +312,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             raise ValueError(
                 f"{type(self).__name__}: y_val must have as many rows as X_val, {X.shape[0]}, got {y.shape}"
             )
-        return X, y
+        return X, column_or_1d(y) if y.shape[1:] == (1,) else y
 
     def _split(self, X: Any, y: Array) -> tuple[Array, Array]:
         """Rows for training and for validation; those of the first fit where training goes on."""
@@ -320,6 +337,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         """The optimiser, which goes on from a fit before where its settings are the same."""
         settings = {key: getattr(self, key) for key in OPTIMIZER_SETTINGS}
         if self._optimizer is not None and settings == self._optimizer_settings:
+            if self.solver == "adamw":
+                self._optimizer.weight_decay = float(self.alpha)
             return self._optimizer
         self._optimizer_settings = settings
         lr: Any = self.learning_rate_init
@@ -352,7 +371,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     def _reported(self, value: float) -> float:
         """A loss as scikit-learn reports it: the squared error's is the mean over the outputs."""
-        return value / self.n_outputs_ if self._loss.name == "squared_error" else value
+        return value / self.n_outputs_ if isinstance(self._loss, SquaredError) else value
 
     def _fit_stochastic(
         self,
@@ -392,27 +411,26 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         trainer = Trainer(network, loss, optimizer)
         scorer = self._scorer() if self.early_stopping else None
         epochs = 1 if incremental else self.max_iter
-        calls = Calls(self, epochs, self._fitted_state, X=X, y=y)
-        gather = _Gather(X)
+        calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
+        gathered = _Batches(X, target, sample_weight, batches)
+        if self._order is None or self._order.n != n:
+            self._order = _Order(n, self._random_state)
         self.n_iter_ = 0
         try:
             with self._progress(epochs) as bar:
                 for _ in range(epochs):
                     calls.begin_epoch()
-                    if self.shuffle:  # a permutation of the one before, as scikit-learn has it
-                        drawn = np.arange(n)
-                        self._random_state.shuffle(drawn)
-                        rows = rows[drawn]
-                    self.loss_ = self._epoch(trainer, gather, target, sample_weight, rows, batches)
+                    order = rows[self._order.draw()] if self.shuffle else rows
+                    self.loss_ = self._epoch(trainer, gathered, order)
                     self.n_iter_ += 1
                     self.t_ += n
                     self.loss_curve_.append(self.loss_)
                     if self.verbose:
                         print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    if self.diagnostics:  # first: a prediction forgets the gradients
+                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
                     if validation is not None:
                         self._validation_loss(*validation)
-                    if self.diagnostics:
-                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
                     if scorer is not None and validation is not None:
                         self._score_epoch(scorer, *validation, weight_val)
                     else:
@@ -435,51 +453,58 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         if self.early_stopping and self._best is not None:
-            for array, kept in zip(self._learned(), self._best):
-                array[...] = kept
+            self._restore(self._best)
         self._show()
         calls.end()
 
-    def _epoch(
-        self,
-        trainer: Trainer,
-        gather: _Gather,
-        target: Array,
-        sample_weight: Array | None,
-        rows: Array,
-        batches: list[slice],
-    ) -> float:
+    def _epoch(self, trainer: Trainer, batches: _Batches, rows: Array) -> float:
         """One pass over the rows, in batches; gives the mean loss with the penalty."""
-        optimizer = trainer.optimizer
+        optimizer, step = trainer.optimizer, 0
         assert optimizer is not None
         penalised = self.solver != "adamw"  # which decays its weights by itself
         flat = self.network_.flat()
         weights = flat.values[: flat.weights]
-        total = 0.0
+        outputs = self.n_outputs_ if isinstance(self._loss, SquaredError) else 1  # see _reported
+        total = penalty = 0.0
         with trainer:
-            for step, batch in enumerate(batches):
-                chosen, size = rows[batch], batch.stop - batch.start
-                weight = None if sample_weight is None else sample_weight[chosen]
-                scale = size if weight is None else float(weight.sum())
-                penalty = 0.0
-                if penalised:
-                    optimizer.weight_decay = self.alpha / scale if scale else 0.0
-                    penalty = 0.5 * optimizer.weight_decay * float(np.dot(weights, weights))
-                try:
-                    value = trainer.step(gather(chosen), target[chosen], weight)
-                except NonFiniteError as error:
-                    raise NonFiniteError(
-                        f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {error}. "
-                        "The input data may contain large values and need to be preprocessed."
-                    ) from None
-                total += (self._reported(value) + penalty) * size
+            try:
+                for x, target, weight in batches(rows):
+                    size = len(target)
+                    scale = size if weight is None else float(weight.sum())
+                    if penalised:
+                        optimizer.weight_decay = self.alpha / scale if scale else 0.0
+                        penalty = 0.5 * optimizer.weight_decay * float(weights.dot(weights))
+                    total += (trainer.step(x, target, weight) / outputs + penalty) * size
+                    step += 1
+            except NonFiniteError as error:
+                raise self._diverged(step, error) from None
+        finite = np.isfinite(flat.values)
+        if not finite.all():  # the last step's doing, and there may be no next one to notice
+            good = trainer._good
+            assert good is not None
+            good.restore()
+            what = f"{flat.where(int(finite.argmin()))} is not finite"
+            raise self._diverged(step - 1, f"{what} (the weights are those after {good.steps} steps)")
         return total / len(rows)
+
+    def _diverged(self, step: int, what: Any) -> NonFiniteError:
+        return NonFiniteError(
+            f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. "
+            "The input data may contain large values and need to be preprocessed."
+        )
 
     def _learned(self) -> Iterator[Array]:
         """All that training changes in the network."""
         yield self.network_.flat().values
         for layer in self.network_.layers:
             yield from layer.buffers.values()
+
+    def _keep(self) -> list[Array]:
+        return [array.copy() for array in self._learned()]
+
+    def _restore(self, kept: list[Array]) -> None:
+        for array, value in zip(self._learned(), kept):
+            array[...] = value
 
     def _watch_loss(self) -> None:
         assert self.best_loss_ is not None
@@ -521,11 +546,12 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             if names is not None:
                 self.feature_names_in_ = names
 
+    @_QUIET
     def _score_epoch(self, scorer: Any, X: Any, y: Array, weight: Array | None) -> None:
         """Score the validation set; keep the weights of the best score."""
         assert self.validation_scores_ is not None
         assert self.best_validation_score_ is not None
-        given = {} if weight is None else {"sample_weight": weight}
+        given = {} if weight is None or not _takes_weight(scorer) else {"sample_weight": weight}
         with self._nameless():
             if np.isfinite(self._output(X, check_input=False)).all():
                 score = float(scorer(self, X, y, **given))
@@ -534,20 +560,22 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self.validation_scores_.append(score)
         if self.verbose:
             print(f"Validation score: {score:f}")
-        if score < self.best_validation_score_ + self.tol:
-            self._no_improvement_count += 1
-        else:
+        if score >= self.best_validation_score_ + self.tol:
             self._no_improvement_count = 0
+        else:  # NaN too
+            self._no_improvement_count += 1
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
-            self._best = [array.copy() for array in self._learned()]
+            self._best = self._keep()
 
+    @_QUIET
     def _validation_loss(self, X: Any, y: Array) -> None:
         output = self._output(X, check_input=False)
         value = self._loss.forward(output, self._targets(y, output.dtype))
         self.validation_loss_curve_.append(self._reported(value))
 
     # ------------------------------------------------------------------ diagnostics
+    @_QUIET
     def _diagnose(self, X: Any) -> dict[str, Any]:
         """What the epoch's last gradient and the first rows of the data say of each hidden layer."""
         network = self.network_
@@ -615,8 +643,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
         decay = self.alpha / sum_of_weights
         trainer, flat = Trainer(network, self._loss), network.flat()
-        calls = Calls(self, self.max_iter + 1, self._fitted_state, X=X, y=y)
-        good = flat.values.copy()
+        calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
+        good = self._keep()
         self.n_iter_ = 0
 
         def penalty(values: Array) -> float:
@@ -624,6 +652,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             return float(0.5 * decay * np.dot(weights, weights))
 
         def objective(values: Array) -> tuple[float, Array]:
+            calls.begin_epoch()  # if the one before has ended
             flat.values[...] = values
             value = trainer.gradient(X, target, sample_weight)
             gradient = flat.grads.astype(np.float64)
@@ -632,23 +661,22 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
 
         def iteration(intermediate_result: Any) -> None:
             values = intermediate_result.x
-            good[...] = flat.values[...] = values
+            flat.values[...] = values
+            good[:] = self._keep()
             self.n_iter_ += 1
             self.loss_ = self._reported(intermediate_result.fun - penalty(values)) + penalty(values)
             self.loss_curve_.append(self.loss_)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            if validation is not None:
-                self._validation_loss(*validation)
             if self.diagnostics:
                 self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
+            if validation is not None:
+                self._validation_loss(*validation)
             bar(self)
             if calls.end_epoch():
                 raise StopIteration
-            calls.begin_epoch()
 
         with self._progress(self.max_iter) as bar, trainer:
-            calls.begin_epoch()
             try:
                 result = minimize(
                     objective,
@@ -659,12 +687,12 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                     options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
                 )
             except NonFiniteError as error:
-                flat.values[...] = good
+                self._restore(good)
                 raise NonFiniteError(
                     f"{name}: L-BFGS iteration {self.n_iter_}: {error} (the weights are those after it)"
                 ) from None
             except KeyboardInterrupt:
-                flat.values[...] = good
+                self._restore(good)
                 warnings.warn("Training interrupted by user.", stacklevel=4)
             else:
                 flat.values[...] = result.x
@@ -692,17 +720,68 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 layer.momentum = momentum
 
 
-class _Gather:
-    """Rows of X, in the array of the batch before."""
+def _takes_weight(scorer: Any) -> bool:
+    """Whether a scorer takes sample_weight: one of scikit-learn's as its metric does."""
+    return "sample_weight" in inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
 
-    def __init__(self, X: Any) -> None:
-        self._X = X
-        self._rows: Array | None = None
 
-    def __call__(self, rows: Array) -> Any:
-        if not isinstance(self._X, np.ndarray):  # sparse
+class _Order:
+    """The order of the rows in each epoch: a permutation of the one before, as scikit-learn has it.
+
+    A copy knows how the order came about rather than the order, which is as long as the data.
+    """
+
+    def __init__(self, n: int, random_state: Any) -> None:
+        self.n, self._random_state = n, random_state
+        self._start, self._epochs = random_state.get_state(), 0
+        self._rows: Array | None = np.arange(n)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_rows": None}
+
+    def _permuted(self, rows: Array, random_state: Any) -> Array:
+        drawn = np.arange(self.n)
+        random_state.shuffle(drawn)
+        return rows[drawn]
+
+    def draw(self) -> Array:
+        """The order of the next epoch."""
+        if self._rows is None:
+            self._rows, again = np.arange(self.n), np.random.RandomState()
+            again.set_state(self._start)
+            for _ in range(self._epochs):
+                self._rows = self._permuted(self._rows, again)
+        self._rows = self._permuted(self._rows, self._random_state)
+        self._epochs += 1
+        return self._rows
+
+
+class _Batches:
+    """The batches of an epoch, several at a time gathered from the rows into one array."""
+
+    AT_A_TIME = 1 << 18  # elements of X, about: calls are few, and what they gather stays in a cache
+
+    def __init__(self, X: Any, target: Array, weight: Array | None, batches: list[slice]) -> None:
+        self._X, self._target, self._weight = X, target, weight
+        size = max(batch.stop - batch.start for batch in batches)
+        some = max(1, self.AT_A_TIME // (size * X.shape[1]))
+        self._groups = [batches[i : i + some] for i in range(0, len(batches), some)]
+        self._space = np.empty((size * some, X.shape[1]), X.dtype) if isinstance(X, np.ndarray) else None
+
+    def __call__(self, rows: Array) -> Iterator[tuple[Any, Array, Array | None]]:
+        """X, target and weight of each batch, of the rows in this order; X until the next group."""
+        for group in self._groups:
+            start = group[0].start
+            chosen = rows[start : group[-1].stop]
+            x = self._take(chosen)
+            target = self._target[chosen]
+            weight = None if self._weight is None else self._weight[chosen]
+            for batch in group:
+                part = slice(batch.start - start, batch.stop - start)
+                yield x[part], target[part], None if weight is None else weight[part]
+
+    def _take(self, rows: Array) -> Any:
+        if self._space is None:  # sparse
             return self._X[rows]
-        if self._rows is None or len(self._rows) < len(rows):
-            self._rows = np.empty((len(rows), self._X.shape[1]), self._X.dtype)
         # a mode other than "raise" writes into out directly
-        return np.take(self._X, rows, axis=0, out=self._rows[: len(rows)], mode="clip")
+        return self._X.take(rows, axis=0, out=self._space[: len(rows)], mode="clip")

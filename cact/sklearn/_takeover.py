@@ -97,7 +97,7 @@ def complete(estimator: Any, network: Sequential, attributes: Mapping[str, Any])
     network.flat()
     estimator._show()
     if estimator.best_validation_score_ is not None:  # of these weights; those of later fits may be lower
-        estimator._best = [array.copy() for array in estimator._learned()]
+        estimator._best = estimator._keep()
 
 
 def _empty(n_in: int, n_out: int, *, rng: Any, dtype: Any) -> Any:
