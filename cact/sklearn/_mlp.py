@@ -40,6 +40,7 @@ from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
 from ._callbacks import CallbackSupportMixin, Calls
 from ._checkpoints import Loop
+from ._takeover import FromSklearn
 
 #: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
 ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
@@ -59,7 +60,7 @@ _QUIET = np.errstate(all="ignore")  # as in a Trainer: what diverges is reported
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
