@@ -192,6 +192,8 @@ def _attributes(name: str, description: Mapping[str, Any]) -> dict[str, Any]:
         if len(classes) < 2:
             raise ValueError(f"{name}: several labels at once cannot be {len(classes)}")
         binarizer = LabelBinarizer().fit(np.zeros((2, len(classes)), int))
+    elif description["sparse"]:
+        raise ValueError(f"{name}: only several labels at once can be sparse")
     else:
         binarizer = LabelBinarizer().fit(np.repeat(classes, 2))  # it warns of samples that are classes alone
     binarizer.sparse_input_ = description["sparse"]

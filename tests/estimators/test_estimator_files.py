@@ -591,6 +591,7 @@ CHANGES: list[tuple[Change, str]] = [
     (classes([False, True, True], "bool"), "in order"),
     *[(found("multilabel", v), "multilabel must be bool") for v in (1, None, "yes")],
     *[(found("sparse", v), "sparse must be bool") for v in (0, None)],
+    (found("sparse", True), "only several labels at once can be sparse"),
     (lambda h, d: (found("multilabel", True)(h, d), classes(["a"])(h, d)), "cannot be 1"),
 ]  # fmt: skip
 
