@@ -43,6 +43,8 @@ __all__ = ["fitted", "pack", "plan"]
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (MLPClassifier, MLPRegressor)}
 #: What has a value that only training needs, as a function or a RandomState: what is kept then.
 DROPPED = {"random_state": None, "init": "auto", "scoring": None}
+#: What is of the machine where a fit runs: a file must not say where another one writes.
+LOCAL = {"checkpoint", "checkpoint_every"}
 
 #: Any type in JSON.
 _ANY = (dict, list, str, int, float, bool, type(None))
@@ -95,6 +97,8 @@ def pack(model: Any) -> tuple[str, dict[str, Array], dict[str, Any]]:
     tensors, network = files.pack(model._sync(), "network.")
     params = {}
     for key, value in model.get_params(deep=False).items():
+        if key in LOCAL:
+            continue
         if key in DROPPED and not isinstance(value, (str, int, np.integer, type(None))):
             warnings.warn(
                 f"{name}: {key} is {value!r:.60}, which a file does not keep: {DROPPED[key]!r} stands "
@@ -130,7 +134,7 @@ def plan(name: str, description: Any) -> files.Plan:
     expect(description, {"network": (dict,), "params": (dict,), "fitted": (dict,)}, name)
     demanded, build = files.plan(description["network"], "network.")
     params = {key: _value(value) for key, value in description["params"].items()}
-    unknown = params.keys() - set(kind._get_param_names())
+    unknown = params.keys() - (set(kind._get_param_names()) - LOCAL)
     if unknown:
         raise ValueError(f"{name} has no parameters {sorted(unknown)!r:.200}")
     model = kind(**params)

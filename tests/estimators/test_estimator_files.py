@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def path(tmp_path: Path) -> Path:
 
 def classifier(y: Any = THREE, **params: Any) -> MLPClassifier:
     return MLPClassifier(**{"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0, **params}).fit(X, y)
+
+
+def test_where_a_fit_writes_is_not_kept(path: Path, tmp_path: Path) -> None:
+    cact.save(classifier(checkpoint=tmp_path / "c", checkpoint_every=timedelta(minutes=1)), path)
+    model = cact.load(path)
+    assert model.checkpoint is None
+    assert model.checkpoint_every is None
 
 
 def regressor(y: Any = NUMBERS, **params: Any) -> MLPRegressor:
@@ -513,6 +521,7 @@ CHANGES: list[tuple[Change, str]] = [
     # parameters
     (param("run", 1), "has no parameters"),
     (param("self", 1), "has no parameters"),
+    (param("checkpoint", "/somewhere/else"), "has no parameters"),  # a file must not say where a fit writes
     *[(param("alpha", v), "'alpha' parameter") for v in (-1.0, "1", None, [], typed("float", value="nan"))],
     *[(param("max_iter", v), "'max_iter' parameter") for v in (0, 1.5, None, [3])],
     *[(param("shuffle", v), "'shuffle' parameter") for v in (2, "yes", None)],
