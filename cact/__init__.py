@@ -2,8 +2,8 @@
 
 ``cact.gelu(x)``, ``cact.gelu.grad(x)``, ``cact.gelu.backward(dy, x)``; `names` lists the
 functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers, `cact.save`
-and `cact.load` keep a network in a file, and `cact.compare` trains the same network with each
-activation.
+and `cact.load` keep a network or an estimator in a file, and `cact.compare` trains the same network
+with each activation.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def __getattr__(name: str) -> Any:
     if name == "compare":
         return importlib.import_module(f"{__name__}._compare").compare
     if name in ("load", "save"):
-        return getattr(importlib.import_module(f"{__name__}.nn.files"), name)
+        return getattr(importlib.import_module(f"{__name__}._saving"), name)
     if name == "to_onnx":
-        return importlib.import_module(f"{__name__}.nn.export").to_onnx
+        return importlib.import_module(f"{__name__}._to_onnx").to_onnx
     if name in names():
         return get(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,12 +7,12 @@ from ._compare import compare as compare
 from ._lookup import get as get
 from ._lookup import names as names
 from ._lookup import register as register
+from ._saving import load as load
+from ._saving import save as save
 from ._threads import get_num_threads as get_num_threads
 from ._threads import num_threads as num_threads
 from ._threads import set_num_threads as set_num_threads
-from .nn.export import to_onnx as to_onnx
-from .nn.files import load as load
-from .nn.files import save as save
+from ._to_onnx import to_onnx as to_onnx
 
 __version__: str
 __all__: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["write_file"]
+__all__ = ["remove_leftovers", "write_file"]
 
 
 def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
@@ -25,7 +26,7 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -
         Where the file cannot be written.  The old one is as it was then, as after any other error.
     """
     path = Path(os.path.realpath(path))
-    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")  # short: the name itself may be as long as can be
+    beside = path.with_name(f".{_mark(path)}{secrets.token_hex(8)}.tmp")
     try:
         with open(beside, "xb") as file:
             with contextlib.suppress(FileNotFoundError):
@@ -42,6 +43,19 @@ def write_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what `write_file` has left beside `path` where it was killed; nobody may be writing there."""
+    path = Path(os.path.realpath(path))
+    for left in path.parent.glob(f".{_mark(path)}????????????????.tmp"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def _mark(path: Path) -> str:
+    """Tells whose a file beside is; short: the name itself may be as long as can be."""
+    return hashlib.blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,8 +19,8 @@ ROOT = Path(cact.__file__).parent
 ORDER = [
     "_ufunc", "_registry", "_formulas", "_foreign", "_blas", "_backend", "_activation", "_shaped", "_like",
     "_lookup", "_threads", "kernels", "_files", "_idioms", "_models", "_peers", "_measure", "_tables",
-    "_bench_plots", "bench", "nn", "diagnose", "sklearn", "_data", "_stats", "_comparison", "_compare",
-    "plots", "cli", "__main__",
+    "_bench_plots", "bench", "nn", "diagnose", "sklearn", "_saving", "_to_onnx", "_data", "_stats",
+    "_comparison", "_compare", "plots", "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ True
 
 from . import init, schedules
 from ._validate import NonFiniteError
+from .checkpoints import Checkpoint
 from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
 from .losses import (
@@ -41,6 +42,7 @@ __all__ = [
     "BatchNorm",
     "BinaryCrossEntropy",
     "CallableLoss",
+    "Checkpoint",
     "Dense",
     "Dropout",
     "History",

@@ -113,9 +113,11 @@ class Graph:
         return [Tensor(self, result) for result in results]
 
     def initializer(self, name: str, value: Array) -> Tensor:
-        """An array under a name of its own."""
-        name = f"{self.scope}.{name}"
-        self._initializers[name] = numpy_helper.from_array(_exactly(value, self.dtype), name)
+        """An array under a name of its own: of the graph's dtype; or int64, or strings as objects."""
+        name = f"{self.scope}.{name}" if self.scope else name
+        if value.dtype not in (np.int64, object):
+            value = _exactly(value, self.dtype)
+        self._initializers[name] = numpy_helper.from_array(value, name)
         return Tensor(self, name)
 
     def input(self, name: str, features: int | None) -> Tensor:
@@ -123,14 +125,16 @@ class Graph:
         self._inputs.append(self._info(name, features or "features"))
         return Tensor(self, name)
 
-    def output(self, name: str, value: Tensor, features: int | None) -> None:
-        """Make `value` an output, of shape (batch, features), under another name."""
-        self._outputs.append(self._info(name, features))
-        last = self._nodes[-1] if self._nodes else None
-        if last is not None and list(last.output) == [value.name]:
-            last.output[0] = value.name = name
-        else:
+    def output(self, name: str, value: Tensor, *shape: int | None, kind: int | None = None) -> None:
+        """Make `value` an output under another name: (batch, *shape), of the dtype or ONNX's `kind`."""
+        self._outputs.append(self._info(name, *shape, kind=kind))
+        if not any(list(node.output) == [value.name] for node in self._nodes):
             self._nodes.append(helper.make_node("Identity", [value.name], [name], name))
+            return
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if other == value.name else other for other in names]
+        value.name = name
 
     def model(self, name: str, **fields: Any) -> onnx.ModelProto:
         """The whole, with further fields of the ModelProto."""
@@ -145,9 +149,10 @@ class Graph:
             **fields,
         )
 
-    def _info(self, name: str, features: int | str | None) -> onnx.ValueInfoProto:
-        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        return helper.make_tensor_value_info(name, kind, ["batch", features])
+    def _info(self, name: str, *shape: int | str | None, kind: int | None = None) -> onnx.ValueInfoProto:
+        if kind is None:
+            kind = helper.np_dtype_to_tensor_dtype(self.dtype)
+        return helper.make_tensor_value_info(name, kind, ["batch", *shape])
 
     def _name(self, name: str) -> str:
         name = f"{self.scope}.{name}" if self.scope else name

@@ -1,4 +1,4 @@
-"""Networks as ONNX models: `cact.to_onnx`."""
+"""Networks as ONNX graphs, for `cact.to_onnx`."""
 
 from __future__ import annotations
 
@@ -25,78 +25,27 @@ from .layers import Activation, Dense, Layer
 from .network import Sequential
 from .normalization import BatchNorm, LayerNorm
 
-__all__ = ["to_onnx"]
+__all__ = ["begin", "finish"]
 
 #: The first opset whose reductions and Split are those used here; the first that has Gelu.
 LOWEST, DEFAULT = 18, 20
 
 
-def to_onnx(
-    model: Sequential, path: str | os.PathLike[str] | None = None, *, opset: int | None = None
-) -> onnx.ModelProto:
-    """A network as an ONNX model, in inference mode.
-
-    The input is named ``x`` and has shape (batch, n_in), the output ``y``; both are of the network's
-    dtype, float32 where no layer sets one.  The same network gives the same bytes.
-
-    Layers become the operators that ONNX has: Gemm, BatchNormalization, LayerNormalization, and
-    for activations Elu, Gelu, HardSwish, Mish and so on where the operator means exactly the
-    activation; other activations are composed of operators, in forms that keep their digits.
-
-    Parameters
-    ----------
-    model : cact.nn.Sequential
-    path : path-like, optional
-        Where to write the model, too: a complete file, or none.
-    opset : int, default 20
-        The version of ONNX's operators, from 18 up to the newest that the installed onnx knows.
-        Below 20 Gelu is composed; from 24 on silu, swish and quick_gelu are the operator Swish.
-
-    Returns
-    -------
-    onnx.ModelProto
+def begin(network: Sequential, opset: int | None) -> tuple[Graph, Tensor]:
+    """A graph with a network in inference mode, from the input ``x``; and the network's output.
 
     Raises
     ------
-    TypeError
-        If `model` is no Sequential, `opset` no integer.
-    ValueError
-        For an `opset` outside that range, and for what has no ONNX form, naming the layer: own
-        functions (`cact.register`, pairs of callables), own layers, rrelu in training, functions
-        along another axis than the features, parameters per sample or beyond the dtype.
-    ModuleNotFoundError
-        Without the package onnx.
-    OSError
-        Where the file cannot be written.
-
-    Notes
-    -----
-    A native operator is as exact as the runtime has it.  In onnxruntime 1.32 Gelu, Sigmoid and Swish
-    lose their left tail, and Elu, Celu and Selu their digits near 0: the error is a few 1e-7 of the larger
-    of 1 and the output (Swish: 3e-6; gated functions: times the value), but not small beside the output
-    there.  Composed activations are within some ULP where they do not cross 0; where an exponential
-    multiplies the rounding of its argument (golu's tail), as many more as the argument has.  sparsemax
-    and entmax15 of thousands of near-equal features are as exact as the runtime's sums.  At infinite x
-    a model may give NaN where cact gives the limit.
-
-    In float64 all are composed but relu, tanh, exponential, softmax, log_softmax and what Clip is:
-    onnxruntime has no other operators in float64, and ONNX has no attributes of it.
-
-    Examples
-    --------
-    >>> import cact
-    >>> from cact import nn
-    >>> model = cact.to_onnx(nn.mlp((4, 8, 3), "gelu", rng=0))
-    >>> [node.op_type for node in model.graph.node]
-    ['Gemm', 'Gelu', 'Gemm']
+    TypeError, ValueError
+        As `cact.to_onnx`.
     """
-    if not isinstance(model, Sequential):
-        raise TypeError(f"to_onnx: model must be a cact.nn.Sequential, got {model!r:.60}")
-    g = Graph(model.dtype or np.float32, _opset(opset))
-    g.output("y", _network(g, g.input("x", model.n_in), model), model.n_out)
-    result = g.model(
-        "network", producer_name="cact", producer_version=__version__, doc_string=f"cact.nn.{model}"
-    )
+    g = Graph(network.dtype or np.float32, _opset(opset))
+    return g, _network(g, g.input("x", network.n_in), network)
+
+
+def finish(g: Graph, name: str, about: str, path: str | os.PathLike[str] | None) -> onnx.ModelProto:
+    """The model of a graph, written to `path`, too, if there is one."""
+    result = g.model(name, producer_name="cact", producer_version=__version__, doc_string=about)
     if path is not None:
         content = result.SerializeToString(deterministic=True)
         write_file(path, lambda file: file.write(content))

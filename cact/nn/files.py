@@ -1,4 +1,4 @@
-"""Networks in files: `save` and `load`.
+"""Networks in files, for `cact.save` and `cact.load`.
 
 A file is in the safetensors format: 8 bytes with the length of the header, the header in JSON, then
 numbers in little-endian order.  It holds nothing that could run.
@@ -13,7 +13,7 @@ numbers in little-endian order.  It holds nothing that could run.
 What draws random numbers (``rng``, ``init``) is not kept, nor is anything of the training.
 
 `pack` and `plan` turn networks into tensors and a description, and back; `write` and `read` do so
-with files.  Other kinds of files may be built of them.
+with files.  Other kinds of files are built of them, such as `cact.sklearn`'s.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .layers import Activation, Dense, Layer
 from .network import Sequential
 from .normalization import BatchNorm, LayerNorm
 
-__all__ = ["load", "pack", "plan", "read", "save", "write"]
+__all__ = ["expect", "pack", "plan", "read", "write"]
 
 #: The layers that files know, by name.
 LAYERS: dict[str, type[Layer]] = {
@@ -48,76 +48,16 @@ MAX_LAYERS = 10_000
 
 #: safetensors' names of the dtypes, and the numbers in a file.
 _TAGS = {"float32": "F32", "float64": "F64"}
-_NUMBERS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NUMBERS: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I64": np.dtype("<i8"),  # in checkpoints alone
+}
 
 #: safetensors' name of the dtype, and the shape.
 Form: TypeAlias = tuple[str, tuple[int, ...]]
 #: The tensors that a description demands, and what makes the thing described of them.
 Plan: TypeAlias = tuple[dict[str, Form], Callable[[Mapping[str, Array]], Any]]
-
-
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write a network to a file, which `load` reads.
-
-    The file is complete or as it was before, also after a crash.  The same network gives the same
-    bytes.  What draws random numbers in training is not kept, nor is the optimiser's state.
-
-    Parameters
-    ----------
-    model : Sequential
-        Of the layers of `cact.nn`.  Own activations are kept by the name that `cact.register`
-        gave them, without their code.
-    path : str or path
-        By custom, with the ending ``.safetensors``.
-
-    Raises
-    ------
-    TypeError
-        For anything else, an own layer, or an activation that is not registered.
-    ValueError
-        For numbers that are not finite, or a network too large for the format (10,000 layers).
-    OSError
-        If the file cannot be written.
-    ModuleNotFoundError
-        Without the package safetensors.
-
-    Examples
-    --------
-    >>> import cact
-    >>> network = cact.nn.mlp((2, 16, 2), "gelu", rng=0)
-    >>> cact.save(network, "network.safetensors")  # doctest: +SKIP
-    >>> network = cact.load("network.safetensors")  # doctest: +SKIP
-    """
-    tensors, description = pack(model)
-    write(path, "network", tensors, description)
-
-
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read the network that `save` wrote: the same weights to the bit.
-
-    The file is not trusted: nothing in it runs, all of it is checked, and no more memory is taken than
-    the file's size calls for.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    Sequential
-
-    Raises
-    ------
-    ValueError
-        For a file that `save` has not written in every detail, one of a newer format, or one with an
-        own activation that `cact.register` has not entered here.
-    OSError
-        If the file cannot be read.
-    ModuleNotFoundError
-        Without the package safetensors.
-    """
-    network: Sequential = read(path, {"network": plan})
-    return network
 
 
 def pack(network: Sequential, prefix: str = "") -> tuple[dict[str, Array], dict[str, Any]]:
@@ -126,7 +66,7 @@ def pack(network: Sequential, prefix: str = "") -> tuple[dict[str, Array], dict[
     Raises
     ------
     TypeError, ValueError
-        As `save`.
+        As `cact.save`.
     """
     if type(network) is not Sequential:
         raise TypeError(f"a file keeps a cact.nn.Sequential, got {type(network).__name__}")
@@ -162,7 +102,7 @@ def plan(description: Any, prefix: str = "") -> Plan:
         For any other description; from the second function, where sizes do not fit each other or
         numbers are not finite.
     """
-    _expect(description, {"layers": (list,)}, "the network")
+    expect(description, {"layers": (list,)}, "the network")
     if len(description["layers"]) > MAX_LAYERS:
         raise ValueError(f"more than {MAX_LAYERS} layers")
     demanded: dict[str, Form] = {}
@@ -171,7 +111,7 @@ def plan(description: Any, prefix: str = "") -> Plan:
         kind = entry.get("type") if isinstance(entry, dict) else None
         if not isinstance(kind, str) or kind not in LAYERS:
             raise ValueError(f"layer {i} must be of a type of {', '.join(LAYERS)}, got {kind!r:.60}")
-        _expect(entry, {"type": (str,), **LAYERS[kind]._arguments}, f"layer {i}")
+        expect(entry, {"type": (str,), **LAYERS[kind]._arguments}, f"layer {i}")
         config = {key: value for key, value in entry.items() if key != "type"}
         shapes = LAYERS[kind]._shapes(config)
         if shapes and config["dtype"] not in _TAGS:
@@ -198,14 +138,14 @@ def plan(description: Any, prefix: str = "") -> Plan:
 def write(
     path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]
 ) -> None:
-    """Write tensors of float32 and float64 with a description, as a file of some kind.
+    """Write tensors of float32, float64 and int64 with a description, as a file of some kind.
 
     Raises
     ------
     ValueError
         For a description that is too long, or has numbers that are not finite.
     OSError, ModuleNotFoundError
-        As `save`.
+        As `cact.save`.
     """
     _safetensors()
     import safetensors.numpy
@@ -227,7 +167,7 @@ def read(path: str | os.PathLike[str], plans: Mapping[str, Callable[[Any], Plan]
     Raises
     ------
     ValueError, OSError, ModuleNotFoundError
-        As `load`.
+        As `cact.load`.
     """
     safetensors = _safetensors()
     with open(path, "rb") as file:
@@ -272,7 +212,7 @@ def _plan(header: Any, room: int, plans: Mapping[str, Callable[[Any], Plan]]) ->
         raise ValueError(f"tensors missing: {missing!r:.200}; not expected: {extra!r:.200}")
     for name, (tag, shape) in demanded.items():
         entry = header[name]
-        _expect(entry, {"dtype": (str,), "shape": (list,), "data_offsets": (list,)}, name)
+        expect(entry, {"dtype": (str,), "shape": (list,), "data_offsets": (list,)}, name)
         if entry["dtype"] != tag or entry["shape"] != list(shape):
             found = f"{entry['dtype']} {entry['shape']!r}"
             raise ValueError(f"{name} must be {tag} {list(shape)!r:.60}, got {found:.60}")
@@ -282,7 +222,7 @@ def _plan(header: Any, room: int, plans: Mapping[str, Callable[[Any], Plan]]) ->
     return demanded, build
 
 
-def _expect(value: Any, types: Mapping[str, tuple[type, ...]], where: str) -> None:
+def expect(value: Any, types: Mapping[str, tuple[type, ...]], where: str) -> None:
     """ValueError unless `value` is an object with these keys, and values of these very types."""
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be an object, got {value!r:.60}")

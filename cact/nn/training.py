@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .._blas import limited
 from .._threads import get_num_threads
 from ._fused import DenseActivation, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
+from .checkpoints import Checkpoint, Keeper, State, fingerprint, permutation, words
 from .losses import Loss, SoftmaxCrossEntropy
 from .network import Sequential
 from .optimizers import Optimizer
@@ -49,8 +51,8 @@ class History:
 class _Mean:
     """Loss and accuracy over batches, weighted by their samples."""
 
-    def __init__(self) -> None:
-        self.samples, self.loss, self.correct = 0, 0.0, 0
+    def __init__(self, samples: int = 0, loss: float = 0.0, correct: int = 0) -> None:
+        self.samples, self.loss, self.correct = samples, loss, correct
 
     def add(self, loss: float, output: Array, target: Array) -> None:
         self.samples += len(target)
@@ -286,6 +288,57 @@ def _evaluate(
     return mean.result()
 
 
+@dataclass
+class _Loop:
+    """Where `train` is: all that its loop changes beside the network and the optimiser."""
+
+    began: int  # with so many steps of the optimiser
+    epoch: int = 0
+    step: int = 0  # of the epoch, done
+    order: Array | None = None  # of the epoch's samples
+    mean: _Mean = field(default_factory=_Mean)
+    best: float = math.inf
+    waited: int = 0
+    history: History = field(default_factory=History)
+
+    #: What a checkpoint keeps of it.
+    FORM: ClassVar[dict[str, Any]] = {
+        **dict.fromkeys(("began", "epoch", "step", "waited"), int),
+        "best": float,
+        "mean": {"samples": int, "loss": float, "correct": int},
+        "history": {key: [float] for key in vars(History())},
+    }
+
+    def state(self) -> State:
+        numbers = {**vars(self), "mean": vars(self.mean), "history": vars(self.history)}
+        del numbers["order"]
+        return numbers, {} if self.order is None or not self.step else {"order": self.order}
+
+    def load(self, numbers: dict[str, Any], arrays: dict[str, Array]) -> None:
+        vars(self).update(numbers, mean=_Mean(**numbers["mean"]), history=History(**numbers["history"]))
+        self.order = arrays.get("order")
+
+
+def _accept(
+    room: tuple[int, int, int], steps: int, numbers: dict[str, Any], arrays: dict[str, Array]
+) -> None:
+    """ValueError unless numbers and arrays from a checkpoint are those of a `_Loop` here.
+
+    Its room is so many epochs, batches and samples; the optimiser has done some steps.
+    """
+    epochs, batches, samples = room
+    if numbers["began"] > steps:
+        raise ValueError(
+            f"its training began after {numbers['began']} steps of the optimizer, this one after {steps}"
+        )
+    if numbers["epoch"] >= epochs or numbers["step"] >= batches:
+        raise ValueError(f"there is no step {numbers['step']} in epoch {numbers['epoch']}")
+    if arrays.keys() != ({"order"} if numbers["step"] else set()):
+        raise ValueError(f"its loop must have an order within an epoch, got {list(arrays)}")
+    if "order" in arrays:
+        permutation(arrays["order"], samples)
+
+
 def train(
     network: Sequential,
     X: Array,
@@ -301,6 +354,7 @@ def train(
     patience: int | None = None,
     tol: float = 1e-4,
     callback: Callable[[int, Sequential, History], Any] | None = None,
+    checkpoint: Any = None,
 ) -> History:
     """Train a network on shuffled batches.
 
@@ -332,6 +386,11 @@ def train(
     callback : callable, optional
         ``callback(epoch, network, history)`` after each epoch, counted from 0; training ends
         if it returns True.
+    checkpoint : str, path or Checkpoint, optional
+        A file from which the same call goes on where training was killed, to the same bits.  It
+        has all that `network`, `optimizer` and `rng` have become; what `callback` or a function as
+        a schedule remembers is not in it.  Initial weights and the state of a Generator are not
+        compared: the file's take their place.
 
     Returns
     -------
@@ -341,10 +400,13 @@ def train(
     ------
     ValueError, TypeError
         For data that do not fit the network or each other, or are not finite; for `epochs`
-        or `batch_size` below 1; for an optimiser of another network.
+        or `batch_size` below 1; for an optimiser of another network; for a checkpoint of another
+        training, or a file that is none.
+    OSError
+        If a checkpoint is there and cannot be read; one that cannot be written is a RuntimeWarning.
     NonFiniteError
         If a loss or a gradient is not finite; names epoch and step, both from 0, and the layer.
-        The weights are the last good ones that were kept, at most 64 steps old.
+        The weights are the last good ones that were kept, at most 64 steps old, or the checkpoint's.
     """
     loss = SoftmaxCrossEntropy() if loss is None else loss
     if getattr(optimizer, "network", None) is not network:
@@ -357,14 +419,35 @@ def train(
         _check(network, loss, *validation, "train: validation")
     patience = None if patience is None else count("train", "patience", patience)
     tol = real("train", "tol", tol, NON_NEGATIVE)
-    rng = np.random.default_rng(rng)
-    history = History()
-    best, waited = math.inf, 0
+    given, rng = rng, np.random.default_rng(rng)
+    batches = list(_batches(len(X), batch_size))
+    loop, keeper = _Loop(optimizer.steps), None
+    if checkpoint is not None:
+        task = {
+            **_settings(optimizer),
+            "the loss": words(loss),
+            "X": fingerprint(X),
+            "y": fingerprint(y),
+            "sample_weight": fingerprint(sample_weight),
+            "validation": None if validation is None else list(map(fingerprint, validation)),
+            **{"epochs": epochs, "batch_size": batch_size, "rng": words(given)},
+            **{"patience": patience, "tol": tol},
+        }
+        keeper = Keeper(Checkpoint.of(checkpoint), task, optimizer, rng)
+        accept = functools.partial(_accept, (epochs, len(batches), len(X)), optimizer.steps)
+        found = keeper.resume(loop.FORM, accept)
+        if found is not None:
+            loop.load(*found)
+        keeper.write(loop.state())
+    history = loop.history
     trainer = Trainer(network, loss, optimizer)
-    for epoch in range(epochs):
-        order, mean = rng.permutation(len(X)), _Mean()
+    for epoch in range(loop.epoch, epochs):
+        if loop.step == 0:
+            loop.order, loop.mean = rng.permutation(len(X)), _Mean()
+        order, mean = loop.order, loop.mean
+        assert order is not None
         with trainer:
-            for step, rows in enumerate(_batches(len(X), batch_size)):
+            for step, rows in enumerate(batches[loop.step :], loop.step):
                 batch = order[rows]
                 try:
                     value = trainer.step(
@@ -373,6 +456,9 @@ def train(
                 except NonFiniteError as error:
                     raise NonFiniteError(f"epoch {epoch}, step {step}: {error}") from None
                 mean.add(value, trainer.output, y[batch])
+                if keeper is not None and keeper.step() and step + 1 < len(batches):
+                    loop.step = step + 1
+                    keeper.write(loop.state())
         classes = y.dtype.kind in "iu"
         train_loss, train_accuracy = mean.result()
         history.train_loss.append(train_loss)
@@ -388,12 +474,26 @@ def train(
         if schedule is not None:
             schedule.epoch_ended(len(X) * (epoch + 1), train_loss)
         watched = train_loss if validation is None else history.val_loss[-1]
-        waited = waited + 1 if watched > best - tol else 0
-        best = min(best, watched)
+        loop.waited = loop.waited + 1 if watched > loop.best - tol else 0
+        loop.best = min(loop.best, watched)
         done = callback is not None and callback(epoch, network, history) is True
-        if patience is not None and waited > patience:
-            waited = 0
+        if patience is not None and loop.waited > patience:
+            loop.waited = 0
             done = schedule is None or schedule.no_improvement() or done
         if done:
             break
+        loop.epoch, loop.step = epoch + 1, 0
+        if keeper is not None and loop.epoch < epochs and keeper.epoch():
+            keeper.write(loop.state())
+    if keeper is not None:
+        keeper.remove()
     return history
+
+
+def _settings(optimizer: Optimizer) -> dict[str, str]:
+    """What the arithmetic of an optimiser depends on; its rate where no schedule sets it."""
+    changing = {"network", "schedule", "steps", "state", "lr"}
+    settings = {k: v for k, v in vars(optimizer).items() if k not in changing and not k.startswith("_")}
+    settings["lr"] = optimizer.lr if optimizer.schedule is None else optimizer.schedule
+    kind = type(optimizer).__name__
+    return {"the optimizer": kind, **{f"the optimizer's {k}": words(v) for k, v in settings.items()}}

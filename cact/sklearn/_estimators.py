@@ -135,6 +135,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Whether to show a bar (tqdm's, on stderr), one step per epoch.
     diagnostics : bool, default False
         Whether to keep `diagnostics_`; training stays the same to the bit.
+    checkpoint : str or path, optional
+        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
+        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
+        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
+        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
+        is inside SciPy, nor for `partial_fit`.
+    checkpoint_every : int or datetime.timedelta, optional
+        So many steps, or so much time, between two checkpoints; by default an epoch.
 
     Attributes
     ----------
@@ -275,6 +283,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -308,6 +318,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -397,7 +409,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -424,7 +437,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for new classes after the first call; for ``early_stopping=True``.
+            As `fit`; for new classes after the first call; for ``early_stopping=True``; with
+            `checkpoint`, which has no place in a loop that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """
@@ -588,6 +602,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Whether to show a bar (tqdm's, on stderr), one step per epoch.
     diagnostics : bool, default False
         Whether to keep `diagnostics_`; training stays the same to the bit.
+    checkpoint : str or path, optional
+        A file from which `fit` goes on where it was killed or interrupted, on the same data and with
+        the same parameters, to the same bits (see `cact.nn.Checkpoint`).  Each fit that runs at the
+        same time needs a path of its own.  With ``warm_start=True`` a fit goes on if the estimator is
+        as it was before that fit, or after its interruption.  Not for ``solver="lbfgs"``, whose memory
+        is inside SciPy, nor for `partial_fit`.
+    checkpoint_every : int or datetime.timedelta, optional
+        So many steps, or so much time, between two checkpoints; by default an epoch.
 
     Attributes
     ----------
@@ -724,6 +746,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scoring: Any = None,
         progress_bar: bool = False,
         diagnostics: bool = False,
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -756,6 +780,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.scoring = scoring
         self.progress_bar = progress_bar
         self.diagnostics = diagnostics
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # ------------------------------------------------------------------ targets
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -819,7 +845,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            For parameters or data that scikit-learn refuses too, and for those of cact.nn.
+            For parameters or data that scikit-learn refuses too, and for those of cact.nn; for a
+            checkpoint of another training, or a file that is none.
         NonFiniteError
             If a loss or a gradient is not finite (a ValueError and a FloatingPointError); names
             epoch, step and layer; the estimator keeps the last good weights.
@@ -844,7 +871,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`; for ``early_stopping=True``.
+            As `fit`; for ``early_stopping=True``; with `checkpoint`, which has no place in a loop
+            that is not the estimator's.
         AttributeError
             For ``solver="lbfgs"``.
         """

@@ -11,9 +11,11 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -37,6 +39,8 @@ from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
 from ._callbacks import CallbackSupportMixin, Calls
+from ._checkpoints import Loop
+from ._takeover import FromSklearn
 
 #: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
 ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
@@ -56,7 +60,7 @@ _QUIET = np.errstate(all="ignore")  # as in a Trainer: what diverges is reported
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -91,6 +95,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "scoring": [str, callable, None],
         "progress_bar": ["boolean"],
         "diagnostics": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left"), timedelta, None],
     }
 
     # ------------------------------------------------------------------ what the estimators differ in
@@ -245,6 +251,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.checkpoint is not None:
+            raise ValueError("partial_fit does not support checkpoint; save the estimator between the calls")
+        if self.checkpoint is not None and self.solver == "lbfgs":
+            raise ValueError(
+                f"{name}: solver='lbfgs' does not support checkpoint: its memory, on which the next step "
+                "depends, is inside SciPy, so that a fit that goes on from a file would have other bits"
+            )
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
@@ -385,6 +398,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
         elif not self.early_stopping and self.best_loss_ is None:
             self.validation_scores_, self.best_validation_score_, self.best_loss_ = None, None, np.inf
+        optimizer = self._make_optimizer()
+        loop = None if self.checkpoint is None else Loop(self, optimizer, X, y, sample_weight, validation)
         rows = np.arange(X.shape[0])
         if self.early_stopping and validation is None:
             rows, test = self._split(X, y)
@@ -406,7 +421,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
         batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
         loss.check(target, (X.shape[0], self.n_outputs_))
-        optimizer = self._make_optimizer()
         trainer = Trainer(network, loss, optimizer)
         scorer = self._scorer() if self.early_stopping else None
         epochs = 1 if incremental else self.max_iter
@@ -415,12 +429,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self._order is None or self._order.n != n:
             self._order = _Order(n, self._random_state)
         self.n_iter_ = 0
+        if loop is not None:
+            loop.start(len(batches))
         try:
             with self._progress(epochs) as bar:
-                for _ in range(epochs):
+                for _ in range(self.n_iter_, epochs):
                     calls.begin_epoch()
-                    order = rows[self._order.draw()] if self.shuffle else rows
-                    self.loss_ = self._epoch(trainer, gathered, order)
+                    if self.shuffle and not (loop is not None and loop.step):
+                        self._order.draw()
+                    order = rows[self._order.rows] if self.shuffle else rows
+                    self.loss_ = self._epoch(trainer, gathered, order, loop)
                     self.n_iter_ += 1
                     self.t_ += n
                     self.loss_curve_.append(self.loss_)
@@ -449,25 +467,31 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                             ConvergenceWarning,
                             stacklevel=4,
                         )
+                    elif loop is not None:
+                        loop.epoch_done()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
+        else:
+            if loop is not None:
+                loop.keeper.remove()
         if self.early_stopping and self._best is not None:
             self._restore(self._best)
         self._show()
         calls.end()
 
-    def _epoch(self, trainer: Trainer, batches: _Batches, rows: Array) -> float:
+    def _epoch(self, trainer: Trainer, batches: _Batches, rows: Array, loop: Loop | None) -> float:
         """One pass over the rows, in batches; gives the mean loss with the penalty."""
-        optimizer, step = trainer.optimizer, 0
+        optimizer = trainer.optimizer
         assert optimizer is not None
         penalised = self.solver != "adamw"  # which decays its weights by itself
         flat = self.network_.flat()
         weights = flat.values[: flat.weights]
         outputs = self.n_outputs_ if isinstance(self._loss, SquaredError) else 1  # see _reported
-        total = penalty = 0.0
+        step, total = (0, 0.0) if loop is None else (loop.step, loop.total)
+        penalty = 0.0
         with trainer:
             try:
-                for x, target, weight in batches(rows):
+                for x, target, weight in batches(rows, step):
                     size = len(target)
                     scale = size if weight is None else float(weight.sum())
                     if penalised:
@@ -475,6 +499,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                         penalty = 0.5 * optimizer.weight_decay * float(weights.dot(weights))
                     total += (trainer.step(x, target, weight) / outputs + penalty) * size
                     step += 1
+                    if loop is not None and loop.keeper.step() and step < len(batches):
+                        loop.write(step, total)
             except NonFiniteError as error:
                 raise self._diverged(step, error) from None
         finite = np.isfinite(flat.values)
@@ -615,7 +641,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             return
         from tqdm.auto import tqdm
 
-        with tqdm(total=epochs, unit="epoch", desc=type(self).__name__) as bar:
+        with tqdm(total=epochs, initial=self.n_iter_, unit="epoch", desc=type(self).__name__) as bar:
 
             def update(estimator: Any) -> None:
                 shown = {"loss": f"{estimator.loss_:.4g}"}
@@ -743,16 +769,20 @@ class _Order:
         random_state.shuffle(drawn)
         return rows[drawn]
 
-    def draw(self) -> Array:
-        """The order of the next epoch."""
+    @property
+    def rows(self) -> Array:
+        """The order of the last epoch."""
         if self._rows is None:
             self._rows, again = np.arange(self.n), np.random.RandomState()
             again.set_state(self._start)
             for _ in range(self._epochs):
                 self._rows = self._permuted(self._rows, again)
-        self._rows = self._permuted(self._rows, self._random_state)
-        self._epochs += 1
         return self._rows
+
+    def draw(self) -> None:
+        """Make the order of the next epoch."""
+        self._rows = self._permuted(self.rows, self._random_state)
+        self._epochs += 1
 
 
 class _Batches:
@@ -763,13 +793,20 @@ class _Batches:
     def __init__(self, X: Any, target: Array, weight: Array | None, batches: list[slice]) -> None:
         self._X, self._target, self._weight = X, target, weight
         size = max(batch.stop - batch.start for batch in batches)
-        some = max(1, self.AT_A_TIME // (size * X.shape[1]))
-        self._groups = [batches[i : i + some] for i in range(0, len(batches), some)]
+        some = max(1, min(len(batches), self.AT_A_TIME // (size * X.shape[1])))
+        self._batches, self._some = batches, some
         self._space = np.empty((size * some, X.shape[1]), X.dtype) if isinstance(X, np.ndarray) else None
 
-    def __call__(self, rows: Array) -> Iterator[tuple[Any, Array, Array | None]]:
-        """X, target and weight of each batch, of the rows in this order; X until the next group."""
-        for group in self._groups:
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __call__(self, rows: Array, first: int = 0) -> Iterator[tuple[Any, Array, Array | None]]:
+        """X, target and weight of each batch from the first on, of the rows in this order.
+
+        X is overwritten later.
+        """
+        for i in range(first, len(self), self._some):
+            group = self._batches[i : i + self._some]
             start = group[0].start
             chosen = rows[start : group[-1].stop]
             x = self._take(chosen)

@@ -24,6 +24,7 @@ pytest.importorskip("hypothesis")
 import hypothesis
 import safetensors.numpy
 from hypothesis import strategies as st
+from tensorfiles import joined, parts, places
 
 import cact
 from cact import _files, _lookup, _registry, nn
@@ -479,23 +480,6 @@ def test_errors_name_the_path(path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- hostile files
-def parts(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Header without metadata, description, numbers."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    return header, json.loads(header.pop("__metadata__")["cact"]), content[end:]
-
-
-def joined(header: Any, description: Any, data: bytes) -> bytes:
-    """The reverse; either may be other JSON, or text as it is."""
-    if not isinstance(description, str):
-        description = json.dumps(description)
-    if isinstance(header, dict):
-        header = json.dumps({"__metadata__": {"cact": description}, **header})
-    text = header if isinstance(header, bytes) else header.encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
 SMALL = nn.Sequential(
     nn.Dense(2, 1, rng=0), nn.BatchNorm(1), nn.Activation("prelu"), nn.Activation("elu"), nn.Dropout(0.5)
 )
@@ -891,14 +875,6 @@ VALUES = st.recursive(
     lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=6), v, max_size=4),
     max_leaves=8,
 )
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) in a piece of JSON."""
-    items = list(
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    return [(value, key) for key, _ in items] + [place for _, inner in items for place in places(inner)]
 
 
 @FUZZ
