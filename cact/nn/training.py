@@ -151,17 +151,22 @@ class Trainer:
 
     def __enter__(self) -> Trainer:
         self.network.flat()  # takes over what was put in place of a parameter since
-        for part, kept in zip(self._parts, self._kept):
-            part._kept = kept
-        self._inside = ExitStack()
-        self._inside.enter_context(np.errstate(all="ignore"))  # what diverges is reported by its loss
-        if _backend.active() == "c":  # products take no more threads than the kernels may
-            self._inside.enter_context(limited(get_num_threads()))
+        with ExitStack() as inside:  # what fails here leaves nothing behind
+            inside.enter_context(np.errstate(all="ignore"))  # what diverges is reported by its loss
+            if _backend.active() == "c":  # products take no more threads than the kernels may
+                inside.enter_context(limited(get_num_threads()))
+            inside.callback(self._let_go)
+            for part, kept in zip(self._parts, self._kept):
+                part._kept = kept
+            self._inside = inside.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._inside.close()
         self._list_outputs()
+
+    def _let_go(self) -> None:
+        """Layers and loss have arrays of their own again."""
         for part in self._parts:
             part._kept = None
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import cact
 from cact import nn
 
 
@@ -263,6 +264,22 @@ def test_a_callback_can_replace_a_parameter():
 
 
 # ---------------------------------------------------------------------- what breaks
+@pytest.mark.skipif(cact.info()["backend"] != "c", reason="only the C backend's threads are limited")
+def test_what_stops_training_at_its_door_leaves_nothing_behind(monkeypatch):
+    def interrupted(threads):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nn.training, "limited", interrupted)
+    network, loss, before = nn.mlp((2, 4, 2), "relu", rng=0), nn.SoftmaxCrossEntropy(), np.geterr()
+    X, y = blobs(40)
+    with pytest.raises(KeyboardInterrupt):
+        nn.train(network, X, y, optimizer=nn.SGD(network, 0.1), loss=loss, epochs=1, batch_size=10)
+    after = np.geterr()
+    np.seterr(**before)
+    assert after == before
+    assert all(part._kept is None for part in (*network.layers, loss))
+
+
 def test_momentum_that_begins_before_a_divergence():
     """What is restored stays what it was, though the optimiser has a memory more."""
     network = nn.mlp((2, 4, 2), "relu", normalization="batch", rng=0)
