@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["describe", "limited"]
@@ -62,10 +64,29 @@ def describe(isas: list[str]) -> list[dict[str, Any]] | None:
     return found
 
 
-def limited(threads: int) -> contextlib.AbstractContextManager[Any]:
-    """At most so many threads in matrix products, inside it; without threadpoolctl nothing changes."""
+_lock = threading.Lock()
+_inside = 0  # how many are in `limited` now, in all threads
+_first: Any = None  # the limiter that knows the threads from before
+
+
+@contextlib.contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """At most so many threads in matrix products, inside it; without threadpoolctl nothing changes.
+
+    The limit is the process's.  Where several threads are inside, the last one out takes it back.
+    """
+    global _inside, _first
     controller = _controller()
-    if controller is None or all(pool.num_threads <= threads for pool in controller.lib_controllers):
-        return contextlib.nullcontext()
-    limiter: contextlib.AbstractContextManager[Any] = controller.limit(limits=threads)
-    return limiter
+    with _lock:
+        _inside += 1
+        if controller is not None and any(pool.num_threads > threads for pool in controller.lib_controllers):
+            limiter = controller.limit(limits=threads)
+            _first = limiter if _first is None else _first
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0 and _first is not None:
+                _first.restore_original_limits()
+                _first = None

@@ -1,7 +1,9 @@
 # Included by _kernels.pyx: what a step of training does beside matrix products, for cact.nn.
 
+# Which it is, the least and most arrays of its state, and its scalars.
 cdef dict _optimizers = {
-    "sgd": CACT_SGD, "momentum": CACT_MOMENTUM, "nesterov": CACT_NESTEROV, "rmsprop": CACT_RMSPROP, "adam": CACT_ADAM,
+    "sgd": (CACT_SGD, 0, 0, 2), "momentum": (CACT_MOMENTUM, 1, 1, 3), "nesterov": (CACT_NESTEROV, 1, 1, 3),
+    "rmsprop": (CACT_RMSPROP, 1, 2, 6), "adam": (CACT_ADAM, 2, 2, 7),
 }
 
 
@@ -23,20 +25,25 @@ def update(str which not None, cnp.ndarray p not None, cnp.ndarray g not None, t
     """A step of an optimiser on parameters p with gradients g; training.h names the scalars."""
     cdef void *arrays[2]
     cdef double values[CACT_OPTIMIZER_SCALARS]
-    cdef int kind = written(p, g), k
+    cdef int kind = written(p, g), k, least, most, count
     cdef Py_ssize_t n = cnp.PyArray_SIZE(p)
+    cdef cact_optimizer optimizer
+    cdef cnp.ndarray array
+    optimizer, least, most, count = _optimizers[which]
     reals(g, p)
     arrays[0] = arrays[1] = NULL
-    if cnp.PyArray_SIZE(g) != n or len(state) > 2 or len(scalars) > CACT_OPTIMIZER_SCALARS:
+    if cnp.PyArray_SIZE(g) != n:
         raise ValueError("the gradients do not fit the parameters")
+    if not least <= len(state) <= most or len(scalars) != count:
+        raise ValueError(f"{len(state)} arrays of state and {len(scalars)} scalars are not those of {which}")
     for k in range(len(state)):
-        if cnp.PyArray_SIZE(state[k]) != n:
+        array = state[k]
+        if array is None or cnp.PyArray_SIZE(array) != n:
             raise ValueError("the state does not fit the parameters")
-        written(state[k], p)
-        arrays[k] = cnp.PyArray_DATA(<cnp.ndarray>state[k])
-    for k in range(len(scalars)):
+        written(array, p)
+        arrays[k] = cnp.PyArray_DATA(array)
+    for k in range(count):
         values[k] = scalars[k]
-    cdef cact_optimizer optimizer = _optimizers[which]
     with nogil:
         cact_update(optimizer, <cact_type>kind, n, cnp.PyArray_DATA(p), cnp.PyArray_DATA(g), arrays, values)
 

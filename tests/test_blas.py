@@ -62,6 +62,22 @@ def test_limited():
             assert of_blas() == before
 
 
+@pytest.mark.parametrize("second", [1, 2])
+def test_limits_of_two_threads(second):
+    """Whichever leaves first: the limit stays for the other, and then all is as it was."""
+    with threadpoolctl.threadpool_limits(3, user_api="blas"):
+        before = of_blas()
+        if set(before) != {3}:
+            pytest.skip("this BLAS has no 3 threads")
+        first, other = _blas.limited(2), _blas.limited(second)
+        first.__enter__()
+        other.__enter__()
+        first.__exit__(None, None, None)
+        assert set(of_blas()) == {second}
+        other.__exit__(None, None, None)
+        assert of_blas() == before
+
+
 @pytest.mark.skipif(cact.info()["backend"] != "c", reason="the NumPy backend has no threads of its own")
 def test_training_takes_no_more_threads_than_the_kernels():
     network, seen = nn.mlp((4, 3, 2), "relu", rng=0), []

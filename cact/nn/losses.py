@@ -275,7 +275,9 @@ class SoftmaxCrossEntropy(Loss):
         log_p = np.log(chosen)
         if not log_p.dot(log_p) < 7500:  # perhaps one below -87, where p in float32 has lost digits
             log_p = _log_softmax(output).ravel()[at]
-            log_p[share == 0] = 0  # what weighs nothing may be infinite
+            unweighted = share == 0  # there it may be infinite
+            if unweighted.any():
+                log_p[unweighted], p[unweighted], chosen[unweighted] = 0, 0, 0
         return abs(_mean(log_p, share))
 
     def _backward(self) -> Array:

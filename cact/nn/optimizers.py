@@ -99,6 +99,9 @@ class Optimizer:
                 what = self.network.flat().where(place)
                 raise NonFiniteError(f"the gradient is not finite: {grads[place]} for {what}")
         if self.clip_norm is not None and square > self.clip_norm**2:
+            if math.isinf(square):  # the squares of numbers that are finite
+                grads /= np.abs(grads).max()
+                square = float(grads.dot(grads))
             grads *= self.clip_norm / math.sqrt(square)
 
     def _prepare(self) -> None:
@@ -181,6 +184,10 @@ class SGD(Optimizer):
         if self.momentum:
             self._remember("velocity")
 
+    def _prepare(self) -> None:
+        if self.momentum and not self.state:  # given since
+            self._remember("velocity")
+
     def _change(self, p: Array, g: Array, t: Array, *state: Array) -> None:
         if not state:
             p -= np.multiply(g, self.lr, out=t)
@@ -239,6 +246,10 @@ class RMSProp(Optimizer):
         self.eps = real("RMSProp", "eps", eps, POSITIVE)
         self._remember("square", *(["update"] if self.momentum else []))
 
+    def _prepare(self) -> None:
+        if self.momentum and "update" not in self.state:  # given since
+            self.state["update"] = np.zeros_like(self.state["square"])
+
     def _change(self, p: Array, g: Array, t: Array, *state: Array) -> None:
         s = state[0]
         np.multiply(g, g, out=t)
@@ -248,7 +259,7 @@ class RMSProp(Optimizer):
         np.sqrt(s, out=t)
         t += self.eps
         np.divide(g, t, out=t)
-        if self.momentum:
+        if len(state) > 1:
             u = state[1]
             u *= self.momentum
             u += t

@@ -64,7 +64,7 @@ class _Mean:
         return self.loss / self.samples, self.correct / self.samples
 
 
-def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str) -> None:
+def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str, sample_weight: Any = None) -> None:
     """Refuse data that would fail later, before anything is computed."""
     matrix(where, "X", X)
     if network.dtype is not None and X.dtype != network.dtype:
@@ -77,7 +77,7 @@ def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str) -> None:
         row, column = np.argwhere(~np.isfinite(X))[0]
         raise ValueError(f"{where}: X must be finite, got {X[row, column]} in row {row}, column {column}")
     try:
-        loss.check(y, (len(X), network.n_out or X.shape[1]), X.dtype)
+        loss.check(y, (len(X), network.n_out or X.shape[1]), X.dtype, sample_weight)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{where}: {error}") from None
 
@@ -107,10 +107,12 @@ class _LastGood:
             yield from buffers.values()
 
     def keep(self) -> None:
-        self._kept, self.steps = [array.copy() for array in self._arrays()], self._optimizer.steps
+        self._kept = [(array, array.copy()) for array in self._arrays()]
+        self.steps = self._optimizer.steps
 
     def restore(self) -> None:
-        for array, kept in zip(self._arrays(), self._kept):
+        self._network.flat()  # takes back what was put in place of its views
+        for array, kept in self._kept:
             array[...] = kept
         self._optimizer.steps = self.steps
 
@@ -150,17 +152,23 @@ class Trainer:
         self._good = None if optimizer is None else _LastGood(network, optimizer)
 
     def __enter__(self) -> Trainer:
-        for part, kept in zip(self._parts, self._kept):
-            part._kept = kept
-        self._inside = ExitStack()
-        self._inside.enter_context(np.errstate(all="ignore"))  # what diverges is reported by its loss
-        if _backend.active() == "c":  # products take no more threads than the kernels may
-            self._inside.enter_context(limited(get_num_threads()))
+        self.network.flat()  # takes over what was put in place of a parameter since
+        with ExitStack() as inside:  # what fails here leaves nothing behind
+            inside.enter_context(np.errstate(all="ignore"))  # what diverges is reported by its loss
+            if _backend.active() == "c":  # products take no more threads than the kernels may
+                inside.enter_context(limited(get_num_threads()))
+            inside.callback(self._let_go)
+            for part, kept in zip(self._parts, self._kept):
+                part._kept = kept
+            self._inside = inside.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._inside.close()
         self._list_outputs()
+
+    def _let_go(self) -> None:
+        """Layers and loss have arrays of their own again."""
         for part in self._parts:
             part._kept = None
 
@@ -223,6 +231,11 @@ class Trainer:
             self._good.restore()
             raise NonFiniteError(f"{error} (the weights are those after {self._good.steps} steps)") from None
         return value
+
+
+def _is_true(answer: Any) -> bool:
+    """Whether a callback says to stop: True, also NumPy's, but nothing else that counts as true."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _batches(n: int, batch_size: int) -> Iterator[slice]:
@@ -374,8 +387,8 @@ def train(
         The last batch of an epoch may be smaller; a single last row joins the batch before.
     rng : numpy.random.Generator, int or None
         Shuffles the samples before each epoch.
-    sample_weight : ndarray of shape (samples,), optional
-        Of each sample in its batch's mean.
+    sample_weight : ndarray of shape (samples,), dtype of the network, optional
+        Of each sample in its batch's mean; at least 0.
     validation : (X, y), optional
         Evaluated after each epoch.
     patience : int, optional
@@ -385,7 +398,8 @@ def train(
     tol : float, default 1e-4
     callback : callable, optional
         ``callback(epoch, network, history)`` after each epoch, counted from 0; training ends
-        if it returns True.
+        if it returns True.  What the network and its layers keep of the last batch (`outputs`, `z`)
+        is overwritten by the next epoch.
     checkpoint : str, path or Checkpoint, optional
         A file from which the same call goes on where training was killed, to the same bits.  It
         has all that `network`, `optimizer` and `rng` have become; what `callback` or a function as
@@ -412,7 +426,7 @@ def train(
     if getattr(optimizer, "network", None) is not network:
         raise ValueError("train: the optimizer is not one of this network")
     epochs, batch_size = count("train", "epochs", epochs), count("train", "batch_size", batch_size)
-    _check(network, loss, X, y, "train")
+    _check(network, loss, X, y, "train", sample_weight)
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise TypeError("train: validation must be a pair (X, y)")
@@ -476,7 +490,7 @@ def train(
         watched = train_loss if validation is None else history.val_loss[-1]
         loop.waited = loop.waited + 1 if watched > loop.best - tol else 0
         loop.best = min(loop.best, watched)
-        done = callback is not None and callback(epoch, network, history) is True
+        done = callback is not None and _is_true(callback(epoch, network, history))
         if patience is not None and loop.waited > patience:
             loop.waited = 0
             done = schedule is None or schedule.no_improvement() or done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,8 +28,32 @@ def fitting(method: _Method) -> _Method:
 
 
 def updating(method: _Method) -> _Method:
-    """A partial_fit method: its parameters are checked first."""
-    return _fit_context(prefer_skip_nested_validation=True)(method)  # type: ignore[no-any-return]
+    """A partial_fit method: its parameters are checked first, and what fails early changes nothing."""
+    return _fit_context(prefer_skip_nested_validation=True)(_reversible(method))  # type: ignore[no-any-return]
+
+
+def _reversible(method: _Method) -> _Method:
+    """Give the estimator back its attributes where `method` fails before it sets `_before` to None.
+
+    It does so when training begins: from then on the old network need not be kept.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        attributes = vars(self)
+        self._before = attributes.copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            before = self._before
+            if before is not None:
+                attributes.clear()
+                attributes.update(before)
+            raise
+        finally:
+            attributes.pop("_before", None)
+
+    return wrapper  # type: ignore[return-value]
 
 
 __all__ = ["CallbackSupportMixin", "Calls", "fitting", "updating"]

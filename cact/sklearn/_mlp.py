@@ -121,6 +121,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         raise NotImplementedError
 
     _default_scoring: str
+    #: In `fit` the attributes from before, until training begins; see `updating`.
+    _before: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------ the network
     def _build(self, n_features: int, hidden: list[int], dtype: Any) -> None:
@@ -224,6 +226,13 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 if not array.flags.writeable:
                     arrays[key] = array.copy()
 
+    def _forget(self) -> None:
+        """Let go of the last batch, which with L-BFGS is all the data."""
+        self.network_.outputs = []
+        for part in (*self.network_.layers, self._loss):
+            for key in part._transient:
+                vars(part).pop(key, None)
+
     # ------------------------------------------------------------------ prediction
     def _output(self, X: Any, check_input: bool = True) -> Array:
         """The network's output: logits, or before the regression's link."""
@@ -292,6 +301,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         else:
             self._fit_stochastic(X, y, sample_weight, validation, incremental)
         self._show()
+        self._forget()
         if not np.isfinite(self.network_.flat().values).all():
             raise NonFiniteError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
@@ -319,8 +329,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
         X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
-        y = np.asarray(y)
-        if y.ndim == 0 or len(y) != X.shape[0]:
+        y = y.tocsr() if hasattr(y, "tocsr") else np.asarray(y)
+        if y.ndim == 0 or y.shape[0] != X.shape[0]:
             raise ValueError(
                 f"{type(self).__name__}: y_val must have as many rows as X_val, {X.shape[0]}, got {y.shape}"
             )
@@ -420,9 +430,14 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             batch_size = min(self.batch_size, n)
         normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
         batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
-        loss.check(target, (X.shape[0], self.n_outputs_))
+        if normalised and batch_size < 2:
+            raise ValueError(
+                f"{type(self).__name__}: batch normalization needs a batch_size of at least 2, got 1"
+            )
+        loss.check(target, (X.shape[0], self.n_outputs_), sample_weight=sample_weight)
         trainer = Trainer(network, loss, optimizer)
         scorer = self._scorer() if self.early_stopping else None
+        self._before = None
         epochs = 1 if incremental else self.max_iter
         calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
         gathered = _Batches(X, target, sample_weight, batches)
@@ -662,12 +677,13 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         if np.any(self.dropout):
             raise ValueError(f"{name}: solver='lbfgs' needs a loss that is free of chance: dropout must be 0")
         target = self._targets(y, X.dtype)
-        self._loss.check(target, (X.shape[0], self.n_outputs_))
+        self._loss.check(target, (X.shape[0], self.n_outputs_), sample_weight=sample_weight)
         sum_of_weights = X.shape[0] if sample_weight is None else float(sample_weight.sum())
         if not sum_of_weights > 0:
             raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
         decay = self.alpha / sum_of_weights
         trainer, flat = Trainer(network, self._loss), network.flat()
+        self._before = None
         calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
         good = self._keep()
         self.n_iter_ = 0
@@ -679,7 +695,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         def objective(values: Array) -> tuple[float, Array]:
             calls.begin_epoch()  # if the one before has ended
             flat.values[...] = values
-            value = trainer.gradient(X, target, sample_weight)
+            with trainer:  # not around `minimize`: what a callback predicts is its own
+                value = trainer.gradient(X, target, sample_weight)
             gradient = flat.grads.astype(np.float64)
             gradient[: flat.weights] += decay * values[: flat.weights]
             return value + penalty(values), gradient
@@ -701,7 +718,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             if calls.end_epoch():
                 raise StopIteration
 
-        with self._progress(self.max_iter) as bar, trainer:
+        with self._progress(self.max_iter) as bar, np.errstate(all="ignore"):
             try:
                 result = minimize(
                     objective,

@@ -549,7 +549,7 @@ def test_batch_norm_with_one_row_left_over(kind):
     assert model._optimizer.steps == 9
     model.set_params(normalization=None).fit(X, y)
     assert model._optimizer.steps == 12
-    with pytest.raises(ValueError, match="at least 2 samples"):
+    with pytest.raises(ValueError, match="a batch_size of at least 2, got 1"):
         make(kind, normalization="batch", batch_size=1).fit(X, y)
     for solver in ("adam", "lbfgs"):
         with pytest.raises(ValueError, match="at least 2 samples, got n_samples=1"):
@@ -746,6 +746,66 @@ def test_wrong_validation_sets(kind):
         with pytest.raises(ValueError, match=r"y_val: .*shape"):
             model.fit(X, y, X_val=X, y_val=np.c_[y, y])
     assert not epochs, "all of that is known before training"
+
+
+REFUSED = {
+    "X_val": (lambda X, y: (X, y, None, X[:, :2], y), {}),
+    "weights": (lambda X, y: (X[:, :3], y, np.ones(3)), {}),
+    "weights below 0": (lambda X, y: (X, y + 7, -np.ones(len(X))), {}),
+    "weights without a sum": (lambda X, y: (X, y, np.full(len(X), 1e308)), {}),
+    "X": (lambda X, y: (X * np.nan, y + 7), {}),
+    "activation": (lambda X, y: (X[:, :3], y), {"activation": "nope"}),
+    "scoring": (lambda X, y: (X[:, :3], y), {"scoring": "nope", "early_stopping": True}),
+    "split": (lambda X, y: (X, y), {"validation_fraction": 1e-9, "early_stopping": True}),
+    "dropout": (lambda X, y: (X, y), {"solver": "lbfgs", "dropout": 0.5}),
+    "batches of one": (lambda X, y: (X, y), {"batch_size": 1, "normalization": "batch"}),
+}
+
+
+@both
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_fit_lets_go_of_its_data(kind, solver):
+    X, y = data(kind)
+    model = make(kind, solver=solver).fit(X, y, X_val=X, y_val=y)
+    parts = [model.network_, *model.network_.layers, model._loss]
+    held = [value for part in parts for value in vars(part).values() if isinstance(value, np.ndarray)]
+    assert not held
+    assert model.network_.outputs == []
+
+
+def test_a_sparse_validation_target():
+    X, y = make_multilabel_classification(60, n_features=6, random_state=0)
+    dense = make(MLPClassifier).fit(X, y, X_val=X, y_val=y)
+    sparse = make(MLPClassifier).fit(X, sp.csr_matrix(y), X_val=X, y_val=sp.csc_matrix(y))
+    assert sparse.validation_loss_curve_ == dense.validation_loss_curve_
+
+
+@both
+@pytest.mark.parametrize(("given", "settings"), REFUSED.values(), ids=REFUSED)
+def test_a_fit_that_is_refused_loses_nothing(kind, given, settings):
+    X, y = data(kind)
+    model = make(kind).fit(X, y)
+    before, expected = dict(vars(model)), outputs(model, X)
+    X_, y_, *weight_and_validation = given(X, y)
+    weight, X_val, y_val = (*weight_and_validation, None, None, None)[:3]
+    model.set_params(**settings)
+    with pytest.raises(ValueError):  # noqa: PT011
+        model.fit(X_, y_, weight, X_val=X_val, y_val=y_val)
+    after = dict(vars(model))
+    assert after.keys() == before.keys()
+    assert all(after[key] is before[key] for key in before if key not in settings)
+    np.testing.assert_array_equal(outputs(model, X), expected)
+
+
+def test_a_first_partial_fit_that_is_refused_is_none():
+    X, y = classes()
+    model = make(MLPClassifier)
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X * np.nan, y, classes=[0, 1, 2])
+    assert not hasattr(model, "classes_")
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        model.partial_fit(X, y)
+    assert model.partial_fit(X, y, classes=[0, 1, 2]).n_outputs_ == 3
 
 
 def area(model, X, y):
@@ -986,6 +1046,23 @@ def test_a_callback_can_stop(callbacks, kind, solver):
     assert model.n_iter_ == len(model.loss_curve_) == 2
     assert recorder.seen[-2:] == ["fit ends", "teardown"]
     assert bits(model) == bits(make(kind, solver=solver, max_iter=2).fit(X, y))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_what_a_callback_predicts_is_its_own(callbacks, solver):
+    """Training does not write into it afterwards."""
+    X, y = numbers()
+    kept = []
+
+    def predict():
+        prediction = model.predict(X[:5])
+        kept.append((prediction, prediction.copy()))
+
+    model = make(MLPRegressor, solver=solver).set_callbacks(Recorder(do=predict))
+    model.fit(X, y)
+    assert len(kept) == 4
+    for prediction, copied in kept:
+        np.testing.assert_array_equal(prediction, copied)
 
 
 @both

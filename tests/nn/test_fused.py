@@ -158,3 +158,12 @@ def test_the_passes_refuse_what_does_not_fit():
         compiled.update("sgd", np.zeros(3), np.zeros(4), (), (0.0, 0.1))
     with pytest.raises(ValueError, match="the state does not fit"):
         compiled.update("momentum", np.zeros(3), np.zeros(3), (np.zeros(4),), (0.0, 0.1, 0.9))
+    for state, scalars in (
+        ((), (0.0, 0.1, 0.9)),
+        ((np.zeros(3),), (0.0, 0.1)),
+        ((np.zeros(3),) * 2, (0.0, 0.1, 0.9)),
+    ):
+        with pytest.raises(ValueError, match="are not those of momentum"):
+            compiled.update("momentum", np.zeros(3), np.zeros(3), state, scalars)
+    with pytest.raises(ValueError, match="the state does not fit"):
+        compiled.update("momentum", np.zeros(3), np.zeros(3), (None,), (0.0, 0.1, 0.9))

@@ -349,6 +349,10 @@ def test_weight_0_hides_an_infinite_loss():
     assert loss.forward(x, np.array([0, 1])) == math.inf
     assert loss.forward(x, np.array([0, 1]), w[:2]) == pytest.approx(math.log(1 + math.e), rel=1e-6)
     np.testing.assert_allclose(loss.backward()[1], 0)
+    for spoiled in ([np.inf, 0], [np.inf, np.inf], [np.nan, 1]):
+        x[1] = spoiled
+        assert loss.forward(x, np.array([0, 1]), w[:2]) == pytest.approx(math.log(1 + math.e), rel=1e-6)
+        np.testing.assert_array_equal(loss.backward()[1], 0)
 
 
 # ----------------------------------------------------------------------------- extremes

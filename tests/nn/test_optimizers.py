@@ -9,6 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
+import cact
 from cact import nn
 
 GRADS = [0.5, -1.5, 2.0, 0.1, -0.3, 0.0, 4.0]
@@ -201,6 +202,30 @@ def test_clip_norm_of_a_norm_whose_square_overflows():
     layer.grads["weight"][:], layer.grads["bias"][:] = 3e25, -4e25
     optimizer.step()
     np.testing.assert_allclose([layer.grads["weight"].item(), layer.grads["bias"].item()], [3, -4], rtol=1e-6)
+
+
+def test_clip_norm_of_a_float64_norm_whose_square_overflows():
+    net = network()
+    optimizer, layer = nn.SGD(net, 1.0, clip_norm=5.0), net.layers[0]
+    layer.grads["weight"][:], layer.grads["bias"][:] = 3e200, -4e200
+    optimizer.step()
+    np.testing.assert_allclose([layer.grads["weight"].item(), layer.grads["bias"].item()], [3, -4])
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+@pytest.mark.parametrize("cls", [nn.SGD, nn.RMSProp])
+def test_momentum_given_later(cls, backend, monkeypatch):
+    """It begins then, from rest."""
+    if backend == "c" and cact.info()["backend"] != "c":
+        pytest.skip("the C backend is not there")
+    monkeypatch.setattr(nn.optimizers._backend, "active", lambda: backend)
+
+    def late(net):
+        optimizer = cls(net, 0.1)
+        optimizer.momentum = 0.9
+        return optimizer
+
+    assert run(late) == run(lambda net: cls(net, 0.1, momentum=0.9))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import cact
 from cact import nn
 
 
@@ -221,14 +222,15 @@ def test_targets_stay_with_their_rows():
     assert history.train_accuracy[-1] >= 0.95
 
 
-def test_callback_sees_each_epoch_and_can_stop():
+@pytest.mark.parametrize("true", [bool, np.bool_])
+def test_callback_sees_each_epoch_and_can_stop(true):
     network = nn.mlp((2, 4, 2), "relu", rng=0)
     seen = []
 
     def callback(epoch, net, history):
         assert net is network
         seen.append((epoch, history.epochs))
-        return epoch == 2
+        return true(epoch == 2)
 
     X, y = blobs(40)
     history = nn.train(
@@ -238,7 +240,63 @@ def test_callback_sees_each_epoch_and_can_stop():
     assert history.epochs == 3
 
 
+def test_a_callback_can_replace_a_parameter():
+    """Also by an array that is not contiguous; one of another shape is refused by its name."""
+    X, y = blobs(40)
+
+    def trained(replace):
+        network = nn.mlp((2, 4, 2), "relu", rng=0)
+        nn.train(
+            network, X, y, optimizer=nn.SGD(network, 0.1), epochs=2, batch_size=10, rng=0,
+            callback=lambda epoch, net, history: replace(net.layers[0].params),
+        )  # fmt: skip
+        return weights(network)
+
+    def strided(params):
+        params["bias"] = np.repeat(params["bias"], 2)[::2]
+
+    def other(params):
+        params["bias"] = np.zeros(3, np.float32)
+
+    assert trained(strided) == trained(lambda params: None)
+    with pytest.raises(ValueError, match=r"Dense\(2, 4\): bias must be an array of shape \(4,\)"):
+        trained(other)
+
+
 # ---------------------------------------------------------------------- what breaks
+@pytest.mark.skipif(cact.info()["backend"] != "c", reason="only the C backend's threads are limited")
+def test_what_stops_training_at_its_door_leaves_nothing_behind(monkeypatch):
+    def interrupted(threads):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nn.training, "limited", interrupted)
+    network, loss, before = nn.mlp((2, 4, 2), "relu", rng=0), nn.SoftmaxCrossEntropy(), np.geterr()
+    X, y = blobs(40)
+    with pytest.raises(KeyboardInterrupt):
+        nn.train(network, X, y, optimizer=nn.SGD(network, 0.1), loss=loss, epochs=1, batch_size=10)
+    after = np.geterr()
+    np.seterr(**before)
+    assert after == before
+    assert all(part._kept is None for part in (*network.layers, loss))
+
+
+def test_momentum_that_begins_before_a_divergence():
+    """What is restored stays what it was, though the optimiser has a memory more."""
+    network = nn.mlp((2, 4, 2), "relu", normalization="batch", rng=0)
+    optimizer = nn.SGD(network, 0.1)
+
+    def callback(epoch, net, history):
+        optimizer.momentum = 0.9
+        if epoch == 1:
+            net.layers[0].params["weight"][...] = np.inf
+
+    X, y = blobs(20)
+    with pytest.raises(nn.NonFiniteError, match="epoch 2, step 0"):
+        nn.train(network, X, y, optimizer=optimizer, epochs=5, batch_size=20, callback=callback)
+    assert all(np.isfinite(param).all() for _, param, _ in network.parameters())
+    assert np.isfinite(network.predict(X)).all()
+
+
 def test_non_finite_loss_names_epoch_step_and_layer():
     network = nn.mlp((2, 4, 4, 2), "relu", rng=0)
 
@@ -309,6 +367,18 @@ BAD = {
     "class": (dict(y=Y + 1), ValueError, "train: .*target must be classes from 0 to 1, got 2"),
     "float target": (dict(y=Y.astype(float)), TypeError, "train: .*integer classes, got float64"),
     "empty": (dict(X=X[:0], y=Y[:0]), ValueError, "train: .*at least one sample"),
+    "weights, list": (
+        dict(sample_weight=[1.0] * 20), TypeError, "train: .*sample_weight must be a NumPy array, got list",
+    ),
+    "weights, dtype": (
+        dict(sample_weight=np.ones(20)), TypeError, "train: .*sample_weight must be float32",
+    ),
+    "weights, length": (
+        dict(sample_weight=np.ones(21, np.float32)), ValueError, r"train: .*weight must have shape \(20,\)",
+    ),
+    "weights below 0": (
+        dict(sample_weight=-np.ones(20, np.float32)), ValueError, "train: .*sample_weight must be at least 0",
+    ),
     "epochs": (dict(epochs=0), ValueError, "train: epochs must be at least 1, got 0"),
     "batch size": (dict(batch_size=2.5), TypeError, "train: batch_size must be an integer, got 2.5"),
     "validation": (dict(validation=X), TypeError, r"train: validation must be a pair \(X, y\)"),
