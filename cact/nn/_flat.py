@@ -29,6 +29,9 @@ class FlatParameters:
         places = [(layer, key) for layer in layers for key in layer.params]
         places.sort(key=lambda place: place[0].params[place[1]].ndim != 2)  # stable: in order otherwise
         params = [layer.params[key] for layer, key in places]
+        for i, (layer, key) in enumerate(places):
+            if any(params[i] is other for other in params[:i]):
+                raise ValueError(f"{layer}: {key} is another layer's array; what is learned cannot be shared")
         self.weights = sum(param.size for param in params if param.ndim == 2)
         dtype = params[0].dtype if params else np.float32
         self.values = np.empty(sum(param.size for param in params), dtype)

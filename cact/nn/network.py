@@ -141,6 +141,8 @@ class Sequential:
             As `Layer.forward`; for a `batch_size` below 1.
         """
         batch_size = count("predict", "batch_size", batch_size)
+        if hasattr(x, "tocsr"):
+            x = x.tocsr()  # the sparse form that has rows
         y = self.forward(x[:batch_size])
         n = x.shape[0]
         if n <= batch_size:

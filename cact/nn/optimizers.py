@@ -104,6 +104,17 @@ class Optimizer:
                 square = float(grads.dot(grads))
             grads *= self.clip_norm / math.sqrt(square)
 
+    def _positive(self, name: str, value: Any) -> float:
+        """A number that is positive in the parameters' dtype, too: others divide by 0."""
+        number = real(type(self).__name__, name, value, POSITIVE)
+        dtype = self.network.flat().values.dtype
+        least = np.finfo(dtype).tiny
+        if number < least:
+            raise ValueError(
+                f"{type(self).__name__}: {name} must be at least {least} in {dtype}, got {number}"
+            )
+        return number
+
     def _prepare(self) -> None:
         """What is the same for all parameters of a step."""
 
@@ -243,7 +254,7 @@ class RMSProp(Optimizer):
         super().__init__(network, lr, weight_decay, clip_norm)
         self.decay = real("RMSProp", "decay", decay, FRACTION)
         self.momentum = real("RMSProp", "momentum", momentum, SHARE_OR_NONE)
-        self.eps = real("RMSProp", "eps", eps, POSITIVE)
+        self.eps = self._positive("eps", eps)
         self._remember("square", *(["update"] if self.momentum else []))
 
     def _prepare(self) -> None:
@@ -314,7 +325,7 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"{name}: betas must be two numbers, got {betas!r:.60}")
         self.betas = tuple(real(name, f"betas[{i}]", b, FRACTION) for i, b in enumerate(betas))
-        self.eps = real(name, "eps", eps, POSITIVE)
+        self.eps = self._positive("eps", eps)
         self.eps_hat = eps_hat
         self._remember("first", "second")
 

@@ -209,6 +209,29 @@ class Trainer:
                 break
         return value
 
+    def check(self) -> None:
+        """See to it that the last step left nothing that is not finite: no next one may notice it.
+
+        Raises
+        ------
+        NonFiniteError
+            As `step`, for parameters and running averages.
+        """
+        assert self._good is not None
+        flat = self.network.flat()
+        finite, what = np.isfinite(flat.values), None
+        if not finite.all():
+            what = flat.where(int(finite.argmin()))
+        for layer in self.network.layers:
+            for name, buffer in layer.buffers.items():
+                if what is None and not np.isfinite(buffer).all():
+                    what = f"{name} of {layer}"
+        if what is not None:
+            self._good.restore()
+            raise NonFiniteError(
+                f"{what} is not finite (the weights are those after {self._good.steps} steps)"
+            )
+
     def step(self, x: Array, target: Array, weight: Array | None = None) -> float:
         """One step of the optimiser on a batch; gives its loss before the step.
 
@@ -473,6 +496,10 @@ def train(
                 if keeper is not None and keeper.step() and step + 1 < len(batches):
                     loop.step = step + 1
                     keeper.write(loop.state())
+        try:
+            trainer.check()
+        except NonFiniteError as error:
+            raise NonFiniteError(f"epoch {epoch}, step {len(batches) - 1}: {error}") from None
         classes = y.dtype.kind in "iu"
         train_loss, train_accuracy = mean.result()
         history.train_loss.append(train_loss)

@@ -170,7 +170,10 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
     def _functions(self, hidden: int) -> list[Any]:
         """The hidden layers' activations."""
         given = self.activation
-        each = list(given) if isinstance(given, (list, np.ndarray)) else [given] * hidden
+        # a tuple is a pair of callables, but for one with names
+        listed = isinstance(given, (list, np.ndarray))
+        listed = listed or (isinstance(given, tuple) and any(isinstance(one, str) for one in given))
+        each = list(given) if listed else [given] * hidden
         if len(each) != hidden:
             raise ValueError(
                 f"{type(self).__name__}: activation lists {len(each)} for {hidden} hidden layers; "
@@ -518,13 +521,10 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                         loop.write(step, total)
             except NonFiniteError as error:
                 raise self._diverged(step, error) from None
-        finite = np.isfinite(flat.values)
-        if not finite.all():  # the last step's doing, and there may be no next one to notice
-            good = trainer._good
-            assert good is not None
-            good.restore()
-            what = f"{flat.where(int(finite.argmin()))} is not finite"
-            raise self._diverged(step - 1, f"{what} (the weights are those after {good.steps} steps)")
+        try:
+            trainer.check()
+        except NonFiniteError as error:
+            raise self._diverged(step - 1, error) from None
         return total / len(rows)
 
     def _diverged(self, step: int, what: Any) -> NonFiniteError:

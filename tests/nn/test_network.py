@@ -243,3 +243,12 @@ def test_predict_is_forward_in_inference(batch_size):
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_predict_of_sparse_x(form):
+    sparse = pytest.importorskip("scipy.sparse")
+    network = nn.mlp((3, 4, 2), "tanh", dtype=np.float64, rng=0)
+    x = np.random.default_rng(0).standard_normal((7, 3)) * [1, 0, 1]
+    found = network.predict(sparse.coo_array(x).asformat(form), batch_size=3)
+    np.testing.assert_allclose(found, network.predict(x), rtol=1e-13)

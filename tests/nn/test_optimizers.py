@@ -275,6 +275,13 @@ def test_copies_go_on_by_themselves(copied):
     np.testing.assert_array_equal(net.flat().values, first)
 
 
+def test_layers_cannot_share_what_is_learned():
+    net = nn.mlp((3, 3, 3), "relu", rng=0)
+    net.layers[2].params["weight"] = net.layers[0].params["weight"]
+    with pytest.raises(ValueError, match="what is learned cannot be shared"):
+        nn.SGD(net, 0.1)
+
+
 def test_every_kind_of_parameter_is_stepped():
     net = nn.mlp((3, 4, 4, 2), ["prelu", "relu"], normalization="batch", dtype=np.float64, rng=0)
     for optimizer in (nn.SGD(net, 0.5), nn.SGD(net, 0.5, momentum=0.5), nn.Adam(net, 0.5)):
@@ -313,6 +320,7 @@ def test_every_kind_of_parameter_is_stepped():
         ),
         (lambda net: nn.Adam(net, 0.1, betas=0.9), TypeError, "betas must be two numbers, got 0.9"),
         (lambda net: nn.Adam(net, 0.1, eps=0), ValueError, "eps must be finite and greater than 0"),
+        (lambda net: nn.RMSProp(net, eps=1e-310), ValueError, "eps must be at least 2.2250738585072014e-308"),
         (lambda net: nn.SGD(net.layers[0], 0.1), TypeError, "network must be a Sequential, got Dense"),
     ],
 )

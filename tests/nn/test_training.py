@@ -332,6 +332,23 @@ def test_a_learnable_parameter_that_is_not_finite():
         nn.train(network, X, y, optimizer=nn.SGD(network, 0.1), epochs=1, batch_size=10, rng=0)
 
 
+def test_the_last_step_is_looked_at_too():
+    """Its update overflows, and there is no next step to notice."""
+    network = nn.Sequential(nn.Dense(1, 2, init=lambda n, m, rng, dtype: np.ones((n, m), dtype), rng=0))
+    before = network.layers[0].params["weight"].copy()
+    X, y = np.array([[3e30], [-3e30]], np.float32), np.array([0, 1])
+    with pytest.raises(nn.NonFiniteError, match=r"epoch 0, step 0: weight of Dense\(1, 2\) is not finite"):
+        nn.train(network, X, y, optimizer=nn.SGD(network, 1e30), epochs=1, batch_size=2)
+    np.testing.assert_array_equal(network.layers[0].params["weight"], before)
+
+
+def test_running_averages_that_overflow_are_noticed():
+    network = nn.Sequential(nn.BatchNorm(1), nn.Dense(1, 2, rng=0))
+    X, y = np.array([[1e20], [-1e20]], np.float32), np.array([0, 1])
+    with pytest.raises(nn.NonFiniteError, match=r"running_var of BatchNorm\(1\) is not finite"):
+        nn.train(network, X, y, optimizer=nn.SGD(network, 0.1), epochs=1, batch_size=2)
+
+
 def test_non_finite_loss_of_finite_outputs():
     network = nn.mlp((1, 2), "relu", rng=0)
     network.layers[0].params["weight"][:] = [[3e38, -3e38]]
