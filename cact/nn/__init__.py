@@ -15,6 +15,7 @@ from ._validate import NonFiniteError
 from .checkpoints import Checkpoint
 from .dropout import AlphaDropout, Dropout
 from .layers import Activation, Dense, Layer
+from .lbfgs import LBFGS
 from .losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -33,6 +34,7 @@ from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .training import History, evaluate, train
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "AbsoluteError",
     "Activation",

@@ -32,6 +32,7 @@ from .. import diagnose
 from .._lookup import get
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
+from ..nn.lbfgs import LBFGS
 from ..nn.losses import Loss, SquaredError
 from ..nn.network import Sequential, mlp
 from ..nn.normalization import BatchNorm, LayerNorm
@@ -671,9 +672,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
     def _fit_lbfgs(
         self, X: Any, y: Array, sample_weight: Array | None, validation: tuple[Any, Array] | None
     ) -> None:
-        from scipy.optimize import minimize
-
-        name, network = type(self).__name__, self.network_
+        name = type(self).__name__
         if np.any(self.dropout):
             raise ValueError(f"{name}: solver='lbfgs' needs a loss that is free of chance: dropout must be 0")
         target = self._targets(y, X.dtype)
@@ -681,32 +680,14 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         sum_of_weights = X.shape[0] if sample_weight is None else float(sample_weight.sum())
         if not sum_of_weights > 0:
             raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
-        decay = self.alpha / sum_of_weights
-        trainer, flat = Trainer(network, self._loss), network.flat()
+        solver = LBFGS(self.network_, self.alpha / sum_of_weights, self.max_iter, self.max_fun, self.tol)
         self._before = None
         calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
-        good = self._keep()
         self.n_iter_ = 0
 
-        def penalty(values: Array) -> float:
-            weights = values[: flat.weights]
-            return float(0.5 * decay * np.dot(weights, weights))
-
-        def objective(values: Array) -> tuple[float, Array]:
-            calls.begin_epoch()  # if the one before has ended
-            flat.values[...] = values
-            with trainer:  # not around `minimize`: what a callback predicts is its own
-                value = trainer.gradient(X, target, sample_weight)
-            gradient = flat.grads.astype(np.float64)
-            gradient[: flat.weights] += decay * values[: flat.weights]
-            return value + penalty(values), gradient
-
-        def iteration(intermediate_result: Any) -> None:
-            values = intermediate_result.x
-            flat.values[...] = values
-            good[:] = self._keep()
+        def iteration(value: float, penalty: float) -> bool:
             self.n_iter_ += 1
-            self.loss_ = self._reported(intermediate_result.fun - penalty(values)) + penalty(values)
+            self.loss_ = self._reported(value) + penalty
             self.loss_curve_.append(self.loss_)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
@@ -715,30 +696,22 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             if validation is not None:
                 self._validation_loss(*validation)
             bar(self)
-            if calls.end_epoch():
-                raise StopIteration
+            return calls.end_epoch()
 
-        with self._progress(self.max_iter) as bar, np.errstate(all="ignore"):
-            try:
-                result = minimize(
-                    objective,
-                    flat.values.astype(np.float64),
-                    method="L-BFGS-B",
-                    jac=True,
-                    callback=iteration,
-                    options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+        with self._progress(self.max_iter) as bar:
+            try:  # an epoch begins if the one before has ended
+                result = solver._minimize(
+                    self._loss, X, target, sample_weight, iteration, before=calls.begin_epoch
                 )
             except NonFiniteError as error:
-                self._restore(good)
                 raise NonFiniteError(
                     f"{name}: L-BFGS iteration {self.n_iter_}: {error} (the weights are those after it)"
                 ) from None
             except KeyboardInterrupt:
-                self._restore(good)
+                solver._settle_averages(X)
                 warnings.warn("Training interrupted by user.", stacklevel=4)
             else:
-                flat.values[...] = result.x
-                self.loss_ = self._reported(result.fun - penalty(result.x)) + penalty(result.x)
+                self.loss_ = self._reported(result.fun - result.penalty) + result.penalty
                 if result.status not in (0, 99):  # 99: a callback stopped it
                     warnings.warn(
                         f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
@@ -746,20 +719,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                         ConvergenceWarning,
                         stacklevel=4,
                     )
-            self._settle_averages(X)
         self._show()
         calls.end()
-
-    def _settle_averages(self, X: Any) -> None:
-        """Give batch normalisation the moments of all rows: L-BFGS has no batches to average over."""
-        layers = [layer for layer in self.network_.layers if isinstance(layer, BatchNorm)]
-        if layers:
-            momenta = [layer.momentum for layer in layers]
-            for layer in layers:
-                layer.momentum = 1.0
-            self.network_.forward(X, training=True)
-            for layer, momentum in zip(layers, momenta):
-                layer.momentum = momentum
 
 
 def _takes_weight(scorer: Any) -> bool:
