@@ -117,10 +117,6 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         """A weight for each sample by its class."""
         return None
 
-    def _predictions(self, output: Array) -> Array:
-        """The predictions from the network's output."""
-        raise NotImplementedError
-
     _default_scoring: str
     #: In `fit` the attributes from before, until training begins; see `updating`.
     _before: dict[str, Any] | None = None
