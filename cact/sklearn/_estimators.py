@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
@@ -246,7 +247,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
-    _default_scoring = "accuracy"
+    _default_score = staticmethod(accuracy_score)
 
     def __init__(
         self,
@@ -458,8 +459,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        check_is_fitted(self)
-        probabilities = self._probabilities(self._output(X))
+        return self._predictions(self._output(X))
+
+    def _predictions(self, output: Array) -> Array:
+        probabilities = self._probabilities(output)
         if self.n_outputs_ == 1:
             probabilities = probabilities[:, 0]
         return self._label_binarizer.inverse_transform(probabilities)  # type: ignore[no-any-return]
@@ -709,7 +712,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    _default_scoring = "r2"
+    _default_score = staticmethod(r2_score)
     _losses = ("squared_error", "absolute_error", "huber", "poisson", "quantile")  # by name: those of numbers
 
     def __init__(
@@ -889,8 +892,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        check_is_fitted(self)
-        y = self._loss.link(self._output(X))
+        return self._predictions(self._output(X))
+
+    def _predictions(self, output: Array) -> Array:
+        y = self._loss.link(output)
         return y[:, 0] if y.shape[1] == 1 else y
 
     def __sklearn_tags__(self) -> Any:

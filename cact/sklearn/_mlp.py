@@ -15,6 +15,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -117,7 +118,11 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         """A weight for each sample by its class."""
         return None
 
-    _default_scoring: str
+    def _predictions(self, output: Array) -> Array:
+        """The predictions from the network's output."""
+        raise NotImplementedError
+
+    _default_score: Any  # of true and predicted targets
     #: In `fit` the attributes from before, until training begins; see `updating`.
     _before: dict[str, Any] | None = None
 
@@ -436,7 +441,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             )
         loss.check(target, (X.shape[0], self.n_outputs_), sample_weight=sample_weight)
         trainer = Trainer(network, loss, optimizer)
-        scorer = self._scorer() if self.early_stopping else None
+        held_out = None if validation is None else self._held_out(*validation, weight_val)
         self._before = None
         epochs = 1 if incremental else self.max_iter
         calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
@@ -461,11 +466,9 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                         print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                     if self.diagnostics:  # first: a prediction forgets the gradients
                         self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
-                    if validation is not None:
-                        self._validation_loss(*validation)
-                    if scorer is not None and validation is not None:
-                        self._score_epoch(scorer, *validation, weight_val)
-                    else:
+                    if held_out is not None:
+                        self._validate(held_out)
+                    if not self.early_stopping:
                         self._watch_loss()
                     if optimizer.schedule is not None:
                         optimizer.schedule.epoch_ended(self.t_, self.loss_)
@@ -569,9 +572,12 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         return stop
 
     # ------------------------------------------------------------------ validation
-    def _scorer(self) -> Any:
-        scoring = self.scoring or self._default_scoring
-        return check_scoring(self, scoring)
+    def _held_out(
+        self, X: Any, y: Array, weight: Array | None = None, scored: bool | None = None
+    ) -> _Validation:
+        scored = self.early_stopping if scored is None else scored
+        scorer = check_scoring(self, self.scoring) if scored and self.scoring is not None else None
+        return _Validation(X, y, self._targets(y, self.network_.dtype), weight, scored, scorer)
 
     @contextmanager
     def _nameless(self) -> Iterator[None]:
@@ -584,16 +590,23 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 self.feature_names_in_ = names
 
     @_QUIET
-    def _score_epoch(self, scorer: Any, X: Any, y: Array, weight: Array | None) -> None:
-        """Score the validation set; keep the weights of the best score."""
+    def _validate(self, validation: _Validation) -> None:
+        """The loss of the validation set and, for early stopping, its score; keeps the best weights."""
+        X, y, target, weight = validation.X, validation.y, validation.target, validation.weight
+        output = self._output(X, check_input=False)
+        self.validation_loss_curve_.append(self._reported(self._loss.forward(output, target)))
+        if not validation.scored:
+            return
         assert self.validation_scores_ is not None
         assert self.best_validation_score_ is not None
-        given = {} if weight is None or not _takes_weight(scorer) else {"sample_weight": weight}
-        with self._nameless():
-            if np.isfinite(self._output(X, check_input=False)).all():
-                score = float(scorer(self, X, y, **given))
+        scorer, score = validation.scorer, math.nan
+        if np.isfinite(output).all():
+            if scorer is None:
+                score = float(self._default_score(y, self._predictions(output), sample_weight=weight))
             else:
-                score = math.nan
+                given = {} if weight is None or not _takes_weight(scorer) else {"sample_weight": weight}
+                with self._nameless():
+                    score = float(scorer(self, X, y, **given))
         self.validation_scores_.append(score)
         if self.verbose:
             print(f"Validation score: {score:f}")
@@ -604,12 +617,6 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
             self._best = self._keep()
-
-    @_QUIET
-    def _validation_loss(self, X: Any, y: Array) -> None:
-        output = self._output(X, check_input=False)
-        value = self._loss.forward(output, self._targets(y, output.dtype))
-        self.validation_loss_curve_.append(self._reported(value))
 
     # ------------------------------------------------------------------ diagnostics
     @_QUIET
@@ -676,6 +683,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         sum_of_weights = X.shape[0] if sample_weight is None else float(sample_weight.sum())
         if not sum_of_weights > 0:
             raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
+        held_out = None if validation is None else self._held_out(*validation, scored=False)
         solver = LBFGS(self.network_, self.alpha / sum_of_weights, self.max_iter, self.max_fun, self.tol)
         self._before = None
         calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
@@ -689,8 +697,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
             if self.diagnostics:
                 self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
-            if validation is not None:
-                self._validation_loss(*validation)
+            if held_out is not None:
+                self._validate(held_out)
             bar(self)
             return calls.end_epoch()
 
@@ -717,6 +725,18 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                     )
         self._show()
         calls.end()
+
+
+@dataclass
+class _Validation:
+    """A validation set; `scorer` is None for the default score."""
+
+    X: Any
+    y: Array
+    target: Array
+    weight: Array | None
+    scored: bool
+    scorer: Any
 
 
 def _takes_weight(scorer: Any) -> bool:
