@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
     """Subpackages on first use, so that ``import cact`` stays cheap; registered functions."""
     import importlib
 
-    if name in ("kernels", "nn"):
+    if name in ("kernels", "nn", "sklearn"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "compare":
         return importlib.import_module(f"{__name__}._compare").compare

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from . import _backend, _lookup, _registry, diagnose, nn
 from ._activation import Activation
 from ._comparison import Comparison, Run
-from ._data import need
 from ._lookup import get, names
+from ._need import need
 from ._shaped import RowActivation
 from .nn._validate import FRACTION, POSITIVE, count, real
 

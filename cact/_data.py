@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import importlib
 import io
 import math
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BUNDLED", "Data", "load", "need"]
+from ._need import need
+
+__all__ = ["BUNDLED", "Data", "load"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -40,18 +41,6 @@ class Data(NamedTuple):
     X: Array
     y: Array
     description: str
-
-
-def need(*modules: str) -> None:
-    """Raise a ModuleNotFoundError that says what to install unless all can be imported."""
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            name = {"sklearn": "scikit-learn"}.get(str(error.name), error.name)
-            raise ModuleNotFoundError(
-                f'{name} is not installed; pip install "cact[learn]" brings it', name=error.name
-            ) from None
 
 
 def load(source: str | Path, target: str | None = None) -> Data:

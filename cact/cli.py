@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 
 from . import __version__
 from ._backend import info
-from ._data import BUNDLED, load, need
+from ._data import BUNDLED, load
 from ._lookup import get, names
+from ._need import need
 
 __all__ = ["main"]
 

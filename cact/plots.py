@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._comparison import Comparison, counted
-from ._data import need
 from ._files import write_file
+from ._need import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

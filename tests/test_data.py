@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cact._data import BUNDLED, Data, load, need
+from cact._data import BUNDLED, Data, load
+from cact._need import need
 
 SHAPES = {"digits": (1797, 64, 10), "iris": (150, 4, 3), "wine": (178, 13, 3), "breast_cancer": (569, 30, 2)}
 

@@ -244,7 +244,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def _check_target(self, target: Any, shape: tuple[int, int], dtype: Any) -> None:
         n, classes = shape
-        kind = getattr(target, "dtype", type(target).__name__)
+        kind = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
         if isinstance(target, np.ndarray) and target.dtype.kind in "iu":
             self._check_shape("target", target, ((n,),))
             outside = (target < 0) | (target >= classes)
@@ -256,7 +256,7 @@ class SoftmaxCrossEntropy(Loss):
             none_of(str(self), "the sum of a target's row", total, abs(total - 1) > 1e-5, "1")
         else:
             raise TypeError(
-                f"{self}: target must be an array of integer classes, got {kind};"
+                f"{self}: target must be a NumPy array of integer classes, got {kind};"
                 f" probabilities have shape ({n}, {classes})"
             )
 

@@ -66,6 +66,8 @@ class _Mean:
 
 def _check(network: Sequential, loss: Loss, X: Any, y: Any, where: str, sample_weight: Any = None) -> None:
     """Refuse data that would fail later, before anything is computed."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"{where}: loss must be a Loss, such as nn.SquaredError(), got {loss!r:.60}")
     matrix(where, "X", X)
     if network.dtype is not None and X.dtype != network.dtype:
         raise TypeError(f"{where}: X must be {network.dtype}, as the network is, got {X.dtype}")
@@ -446,7 +448,11 @@ def train(
         The weights are the last good ones that were kept, at most 64 steps old, or the checkpoint's.
     """
     loss = SoftmaxCrossEntropy() if loss is None else loss
-    if getattr(optimizer, "network", None) is not network:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"train: optimizer must be an Optimizer, such as nn.Adam(network, 1e-3), got {optimizer!r:.60}"
+        )
+    if optimizer.network is not network:
         raise ValueError("train: the optimizer is not one of this network")
     epochs, batch_size = count("train", "epochs", epochs), count("train", "batch_size", batch_size)
     _check(network, loss, X, y, "train", sample_weight)

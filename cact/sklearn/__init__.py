@@ -8,6 +8,10 @@
 True
 """
 
-from ._estimators import MLPClassifier, MLPRegressor
+from .._need import need
+
+need("sklearn")
+
+from ._estimators import MLPClassifier, MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

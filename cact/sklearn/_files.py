@@ -78,6 +78,8 @@ def fitted(where: str, model: Any) -> Any:
             return kind.from_sklearn(model)
     if type(model) not in KINDS.values():  # a subclass may predict anything
         words = f"model must be a cact.nn.Sequential, {' or '.join(KINDS)}"
+        if hasattr(model, "steps"):
+            words = "of a Pipeline only the last step can be kept, which is pipeline[-1]: " + words
         raise TypeError(f"{where}: {words}, got {type(model).__name__}")
     check_is_fitted(model)
     return model

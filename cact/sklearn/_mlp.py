@@ -31,6 +31,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import diagnose
 from .._lookup import get
+from .._need import need
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
 from ..nn.lbfgs import LBFGS
@@ -530,7 +531,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
     def _diverged(self, step: int, what: Any) -> NonFiniteError:
         return NonFiniteError(
             f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. "
-            "The input data may contain large values and need to be preprocessed."
+            "The learning rate may be too high, or the input data may contain large values and need to be "
+            "preprocessed."
         )
 
     def _learned(self) -> Iterator[Array]:
@@ -658,6 +660,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         if not self.progress_bar:
             yield lambda estimator: None
             return
+        need("tqdm")
         from tqdm.auto import tqdm
 
         with tqdm(total=epochs, initial=self.n_iter_, unit="epoch", desc=type(self).__name__) as bar:

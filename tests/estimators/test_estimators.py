@@ -1595,3 +1595,15 @@ def test_the_examples_run(module):
     failed, attempted = doctest.testmod(module)
     assert attempted
     assert not failed
+
+
+@both
+def test_what_is_missing_is_named(kind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    X, y = data(kind)
+    with pytest.raises(ModuleNotFoundError, match=r'tqdm is not installed; pip install "cact\[learn\]"'):
+        make(kind, progress_bar=True).fit(X, y)
+
+
+def test_the_package_is_reached_through_cact():
+    assert cact.sklearn.MLPClassifier is MLPClassifier

@@ -160,6 +160,26 @@ def test_a_schedule_sets_the_rate_of_each_step():
     assert optimizer.lr == 0.1 / 6
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"loss": "cross_entropy"}, "loss must be a Loss, such as .*, got 'cross_entropy'"),
+        ({"loss": nn.SoftmaxCrossEntropy}, "loss must be a Loss, such as .*, got <class"),
+        ({"optimizer": "adam"}, "optimizer must be an Optimizer, such as .*, got 'adam'"),
+        ({"optimizer": nn.Adam}, "optimizer must be an Optimizer, such as .*, got <class"),
+    ],
+)
+def test_names_and_classes_in_place_of_objects(given, words):
+    network = nn.mlp((4, 3, 4), "tanh", dtype=np.float64, rng=0)
+    with pytest.raises(TypeError, match=words):
+        nn.train(
+            network,
+            np.eye(4),
+            np.arange(4),
+            **{"optimizer": nn.SGD(network, 0.1), "epochs": 1, "batch_size": 2, **given},
+        )
+
+
 # ---------------------------------------------------------------------- batches
 class Recorder(nn.Layer):
     """Passes its input on and remembers the first column of every training batch."""
