@@ -166,6 +166,7 @@ def test_sizes(text: str, n: int) -> None:
 
 def test_run(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)  # of xdist's workers: conftest.py
     path = tmp_path / "bench.json"
     path.write_text("old")
     options = ["--sizes", "64", "--rounds", "2", "--peers", "numpy", "--json", str(path)]
