@@ -41,16 +41,16 @@ def real(where: str, name: str, value: Any, domain: tuple[Callable[[float], bool
     return float(value)
 
 
-def count(where: str, name: str, value: Any) -> int:
-    """`value` as an integer of at least 1."""
+def count(where: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` as an integer of at least `least`."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{where}: {name} must be an integer, got {value!r:.60}") from None
-    if number < 1:
-        raise ValueError(f"{where}: {name} must be at least 1, got {number}")
+    if number < least:
+        raise ValueError(f"{where}: {name} must be at least {least}, got {number}")
     return number
 
 

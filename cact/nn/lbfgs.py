@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,7 @@ class LBFGS:
         from scipy.optimize import minimize
 
         trainer, flat = Trainer(self.network, loss), self.network.flat()
-        good = [array.copy() for array in self._learned()]
+        good = [array.copy() for array in self.network.learned()]
 
         def penalty(values: Array) -> float:
             weights = values[: flat.weights]
@@ -152,7 +152,7 @@ class LBFGS:
         def after(intermediate_result: Any) -> None:
             values = intermediate_result.x
             flat.values[...] = values
-            for kept, array in zip(good, self._learned()):
+            for kept, array in zip(good, self.network.learned()):
                 kept[...] = array
             if iteration(float(intermediate_result.fun) - penalty(values), penalty(values)):
                 raise StopIteration
@@ -165,18 +165,13 @@ class LBFGS:
                     objective, start, method="L-BFGS-B", jac=True, callback=after, options=options
                 )
         except BaseException:
-            for kept, array in zip(good, self._learned()):
+            for kept, array in zip(good, self.network.learned()):
                 array[...] = kept
             raise
         flat.values[...] = result.x
         result.penalty = penalty(result.x)
         self._settle_averages(X)
         return result
-
-    def _learned(self) -> Iterator[Array]:
-        yield self.network.flat().values
-        for layer in self.network.layers:
-            yield from layer.buffers.values()
 
     def _settle_averages(self, X: Any) -> None:
         """Give batch normalisation the moments of all samples: there are no batches to average over."""

@@ -101,6 +101,12 @@ class Sequential:
             self._flat.sync()
         return self._flat
 
+    def learned(self) -> Iterator[Array]:
+        """The arrays that training changes: all parameters as one, and each layer's buffers."""
+        yield self.flat().values
+        for layer in self.layers:
+            yield from layer.buffers.values()
+
     def __getstate__(self) -> dict[str, Any]:
         # a copy has arrays of its own; the batches of the last pass are nobody's
         return {**self.__dict__, "_flat": None, "outputs": []}

@@ -14,14 +14,11 @@ that training has come to a halt.  What they were told is their `state_dict`.
 from __future__ import annotations
 
 import math
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE, count, real
+from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE, SHARE_OR_NONE, count, real
 
 __all__ = [
     "Adaptive",
@@ -35,24 +32,10 @@ __all__ = [
     "get_schedule",
 ]
 
-_UNIT: tuple[Callable[[float], bool], str] = (lambda v: 0 <= v <= 1, "in [0, 1]")
 _ABOVE_1: tuple[Callable[[float], bool], str] = (
     lambda v: math.isfinite(v) and v > 1,
     "finite and greater than 1",
 )
-
-
-def _natural(where: str, name: str, value: Any) -> int:
-    """`value` as an integer of at least 0."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{where}: {name} must be an integer, got {value!r:.60}") from None
-    if number < 0:
-        raise ValueError(f"{where}: {name} must be at least 0, got {number}")
-    return number
 
 
 class Schedule(ABC):
@@ -82,7 +65,7 @@ class Schedule(ABC):
         TypeError, ValueError
             If `step` is no integer or negative.
         """
-        return self._rate(_natural(repr(self), "step", step))
+        return self._rate(count(repr(self), "step", step, least=0))
 
     @abstractmethod
     def _rate(self, step: int) -> float:
@@ -191,14 +174,14 @@ class InverseScaling(Schedule):
             return 0.0
 
     def epoch_ended(self, samples_seen: int, loss: float) -> None:
-        self._samples = _natural(repr(self), "samples_seen", samples_seen)
+        self._samples = count(repr(self), "samples_seen", samples_seen, least=0)
 
     def state_dict(self) -> dict[str, Any]:
         return {"samples": self._samples}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         (samples,) = self._entries(state, "samples")
-        self._samples = _natural(repr(self), "samples", samples)
+        self._samples = count(repr(self), "samples", samples, least=0)
 
 
 class Adaptive(Schedule):
@@ -333,7 +316,7 @@ class OneCycle(Schedule):
         self.steps = count("OneCycle", "steps", steps)
         self.warmup = real("OneCycle", "warmup", warmup, FRACTION)
         self.start = real("OneCycle", "start", start, SHARE)
-        self.end = real("OneCycle", "end", end, _UNIT)
+        self.end = real("OneCycle", "end", end, SHARE_OR_NONE)
 
     def __repr__(self) -> str:
         return (

@@ -99,14 +99,11 @@ class _LastGood:
 
     def __init__(self, network: Sequential, optimizer: Optimizer) -> None:
         self._network, self._optimizer = network, optimizer
-        self._of_network = [layer.buffers for layer in network.layers]
         self.keep()
 
     def _arrays(self) -> Iterator[Array]:
-        yield self._network.flat().values
+        yield from self._network.learned()
         yield from self._optimizer.state.values()
-        for buffers in self._of_network:
-            yield from buffers.values()
 
     def keep(self) -> None:
         self._kept = [(array, array.copy()) for array in self._arrays()]

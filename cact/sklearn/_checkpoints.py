@@ -108,7 +108,7 @@ class Loop:
         for key, form in ATTRIBUTES.items():
             if isinstance(form, tuple) and (attributes[key] is None) != (getattr(estimator, key) is None):
                 raise ValueError(f"{key} must not be {attributes[key]!r:.60}")
-        learned = list(estimator._learned())
+        learned = list(estimator.network_.learned())
         best = {f"best.{i}": array for i, array in enumerate(learned)} if "best.0" in arrays else {}
         if arrays.keys() != {"order", *best} or any(
             (arrays[key].dtype, arrays[key].shape) != (array.dtype, array.shape)

@@ -535,17 +535,11 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             "preprocessed."
         )
 
-    def _learned(self) -> Iterator[Array]:
-        """All that training changes in the network."""
-        yield self.network_.flat().values
-        for layer in self.network_.layers:
-            yield from layer.buffers.values()
-
     def _keep(self) -> list[Array]:
-        return [array.copy() for array in self._learned()]
+        return [array.copy() for array in self.network_.learned()]
 
     def _restore(self, kept: list[Array]) -> None:
-        for array, value in zip(self._learned(), kept):
+        for array, value in zip(self.network_.learned(), kept):
             array[...] = value
 
     def _watch_loss(self) -> None:

@@ -1168,7 +1168,7 @@ def test_what_diverges_warns_of_nothing_else(kind, dtype, settings, power):
     model = make(kind, solver="sgd", learning_rate_init=rate, batch_size=96, **settings)
     with suppress(NonFiniteError):  # warnings are errors, too
         model.fit(X, y, X_val=X, y_val=y)
-    assert all(np.isfinite(array).all() for array in model._learned())
+    assert all(np.isfinite(array).all() for array in model.network_.learned())
 
 
 @both
@@ -1196,7 +1196,7 @@ def test_data_too_large(kind, solver, normalization):
         # of one sign, lest scikit-learn's check warn of inf - inf in its sum
         model.fit(np.random.default_rng(0).uniform(1e308, 1.7e308, X.shape), y)
     assert np.isfinite(outputs(model, X)).all()
-    assert all(np.isfinite(array).all() for array in model._learned())
+    assert all(np.isfinite(array).all() for array in model.network_.learned())
     model.fit(X, y)
     assert np.isfinite(outputs(model, X)).all()
 
@@ -1215,7 +1215,7 @@ def test_a_loss_that_diverges_in_lbfgs_keeps_the_last_iteration(kind):
     with pytest.raises(NonFiniteError, match=r"L-BFGS iteration [1-4]: "):
         model.fit(X, y)
     assert np.isfinite(outputs(model, X)).all()
-    assert all(np.isfinite(array).all() for array in model._learned())
+    assert all(np.isfinite(array).all() for array in model.network_.learned())
 
 
 @contextmanager
