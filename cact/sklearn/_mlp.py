@@ -529,10 +529,13 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         return total / len(rows)
 
     def _diverged(self, step: int, what: Any) -> NonFiniteError:
+        theirs = (
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+            "be preprocessed."  # word for word scikit-learn's
+        )
         return NonFiniteError(
-            f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. "
-            "The learning rate may be too high, or the input data may contain large values and need to be "
-            "preprocessed."
+            f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. {theirs} "
+            "Or the learning rate may be too high."
         )
 
     def _keep(self) -> list[Array]:

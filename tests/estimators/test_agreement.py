@@ -8,6 +8,7 @@ warm start or another `partial_fit` of cact goes on with the optimiser and the r
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from typing import Any
 
@@ -79,6 +80,11 @@ def parameters(model: Any) -> list[np.ndarray]:
     return [*model.coefs_, *model.intercepts_]
 
 
+def layers(model: Any) -> list[np.ndarray]:
+    """Of each layer the weights and intercepts in one array."""
+    return [np.concatenate([w.ravel(), b]) for w, b in zip(model.coefs_, model.intercepts_, strict=True)]
+
+
 def apart(a: Any, b: Any) -> float:
     """The largest difference, relative to the largest element."""
     assert np.shape(a) == np.shape(b)
@@ -89,12 +95,14 @@ def apart(a: Any, b: Any) -> float:
 def assert_same_fit(ours: Any, theirs: Any, dtype: Any = float) -> None:
     """The same course, and numbers that differ by rounding alone.
 
-    What two orders of summation differ by grows a little in the 100 steps: measured were up to 87
-    eps, with Nesterov's momentum; Adam's were up to 17.
+    What two orders of summation differ by grows a little in the 100 steps: measured were up to 21
+    eps, with Nesterov's momentum; Adam's were up to 7.  A layer's weights and intercepts are taken
+    together: an intercept that its steps brought back to 0 keeps the rounding of what it was.
     """
-    bound = 256 * float(np.finfo(dtype).eps)  # 6e-14 and 3e-5
+    bound = 128 * float(np.finfo(dtype).eps)  # 3e-14 and 1.5e-5
     for ours_, theirs_ in zip(parameters(ours), parameters(theirs), strict=True):
         assert ours_.dtype == theirs_.dtype == dtype
+    for ours_, theirs_ in zip(layers(ours), layers(theirs), strict=True):
         assert apart(ours_, theirs_) < bound
     # of each epoch by itself
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=bound, atol=0)
@@ -484,9 +492,13 @@ def test_no_partial_fit_with_lbfgs(name: str) -> None:
 def test_what_diverges_raises() -> None:
     """cact's NonFiniteError is a ValueError, as scikit-learn's is; it comes at once and says where."""
     ours, theirs = pair("MLPRegressor", max_iter=5, random_state=0)
+    said = (
+        "Solver produced non-finite parameter weights. "
+        "The input data may contain large values and need to be preprocessed."
+    )
     with np.errstate(all="ignore"):
         for model in (ours, theirs):
-            with pytest.raises(ValueError, match="The input data may contain large values"):
+            with pytest.raises(ValueError, match=re.escape(said)):
                 model.fit(X * 1e300, MEANS)
 
 
