@@ -115,7 +115,10 @@ def extension():
             "cact._kernels",
             sources=[
                 "cact/_kernels.pyx",
-                *(f"src_c/{name}.c" for name in ("dispatch", "half", "strided", "sums", "threads")),
+                *(
+                    f"src_c/{name}.c"
+                    for name in ("dispatch", "half", "strided", "sums", "threads", "training")
+                ),
             ],
             depends=[str(p) for p in (*SOURCES.glob("*.[ch]"), *SOURCES.glob("*/*.h"))],
             include_dirs=[str(SOURCES), numpy.get_include()],

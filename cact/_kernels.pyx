@@ -58,8 +58,17 @@ cdef extern from "cact.h" nogil:
     enum: CACT_OPTIMIZER_SCALARS
     void cact_update(cact_optimizer, cact_type, size_t, void *, const void *, void **, const double *)
     double cact_square_sum(cact_type, size_t, const void *)
-    void cact_layer_forward(int, cact_type, size_t, size_t, const double *, const void *, void *, void *)
-    void cact_layer_backward(int, cact_type, size_t, size_t, const double *, const void *, const void *, void *, void *)
+    ctypedef struct cact_layer:
+        int activation
+        cact_type type
+        size_t rows, n
+        const double *p
+    ctypedef struct cact_dropout:
+        double rate
+        void *mask
+        void *y
+    void cact_layer_forward(const cact_layer *, const void *, void *, void *, const cact_dropout *)
+    void cact_layer_backward(const cact_layer *, const void *, const void *, void *, void *, const cact_dropout *)
     void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)
 
 cdef extern from *:

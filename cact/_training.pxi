@@ -54,7 +54,7 @@ def square_sum(cnp.ndarray a not None):
 
 
 cdef class LayerPass:
-    """A layer's bias and activation in one pass over the product, and back.
+    """A layer's bias and activation, and the dropout after them, in one pass over the product, and back.
 
     Parameters
     ----------
@@ -62,47 +62,64 @@ cdef class LayerPass:
         An elementwise activation of the C table.
     values : tuple of float
         All its parameters.
+    rate : float
+        Of the dropout; unused without a mask.
     """
     cdef int index
+    cdef double rate
     cdef double values[CACT_MAX_PARAMS]
 
-    def __init__(self, str name not None, tuple values not None):
+    def __init__(self, str name not None, tuple values not None, double rate=0):
         cdef int k
-        self.index = _index[name]
+        self.index, self.rate = _index[name], rate
         if cact_params(self.index) != len(values) or cact_rows(self.index) or cact_side(self.index):
             raise ValueError(f"{name} is no elementwise activation of {len(values)} parameters")
         for k in range(len(values)):
             self.values[k] = values[k]
 
-    def forward(self, cnp.ndarray z not None, cnp.ndarray bias, cnp.ndarray y not None):
-        """z += bias; y = f(z), for 2-D arrays."""
-        cdef int kind = written(z, y)
-        written(y, z)
-        cdef void *b = NULL
-        if cnp.PyArray_NDIM(z) != 2 or not same_shape(y, z):
-            raise ValueError("z and y must be of one 2-D shape")
-        if bias is not None:
-            if reals(bias, z) != kind or cnp.PyArray_SIZE(bias) != cnp.PyArray_DIM(z, 1):
-                raise ValueError("the bias must have an element for each column")
-            b = cnp.PyArray_DATA(bias)
-        cdef size_t rows = cnp.PyArray_DIM(z, 0), n = cnp.PyArray_DIM(z, 1)
-        with nogil:
-            cact_layer_forward(self.index, <cact_type>kind, rows, n, self.values, b, cnp.PyArray_DATA(z),
-                               cnp.PyArray_DATA(y))
+    cdef cact_layer layer(self, tuple arrays, cnp.ndarray row) except *:
+        """For 2-D arrays of which the first is z; ValueError unless all fit it."""
+        cdef cnp.ndarray z = arrays[0], array
+        for array in arrays:
+            if array is not None:
+                reals(array, z)
+                if cnp.PyArray_NDIM(z) != 2 or not same_shape(array, z):
+                    raise ValueError("z and all arrays that go with it must be of one 2-D shape")
+        if row is not None:
+            reals(row, z)
+            if cnp.PyArray_SIZE(row) != cnp.PyArray_DIM(z, 1):
+                raise ValueError("bias and dbias must have an element for each column")
+        return cact_layer(self.index, <cact_type>kind_of(z), cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1), &self.values[0])
 
-    def backward(self, cnp.ndarray dy not None, cnp.ndarray z not None, cnp.ndarray dz not None, cnp.ndarray dbias):
-        """dz = dy f'(z); dbias = the sum of its rows."""
-        cdef int kind = written(dz, z)
-        reals(dy, z)
-        reals(z, z)
-        cdef void *b = NULL
-        if cnp.PyArray_NDIM(z) != 2 or not same_shape(dy, z) or not same_shape(dz, z):
-            raise ValueError("dy, z and dz must be of one 2-D shape")
-        if dbias is not None:
-            if written(dbias, z) != kind or cnp.PyArray_SIZE(dbias) != cnp.PyArray_DIM(z, 1):
-                raise ValueError("dbias must have an element for each column")
-            b = cnp.PyArray_DATA(dbias)
-        cdef size_t rows = cnp.PyArray_DIM(z, 0), n = cnp.PyArray_DIM(z, 1)
+    def forward(self, cnp.ndarray z not None, cnp.ndarray bias, cnp.ndarray y not None, cnp.ndarray mask=None,
+                cnp.ndarray dropped=None):
+        """z += bias; y = f(z); with a mask of numbers in [0, 1): mask = its factors, dropped = y mask."""
+        cdef cnp.ndarray array
+        if (mask is None) != (dropped is None):
+            raise ValueError("mask and dropped go together")
+        cdef cact_layer layer = self.layer((z, y, mask, dropped), bias)
+        for array in (z, y, mask, dropped):
+            if array is not None:
+                written(array, z)
+        cdef cact_dropout dropout
+        if mask is not None:
+            dropout = cact_dropout(self.rate, cnp.PyArray_DATA(mask), cnp.PyArray_DATA(dropped))
+        cdef void *b = NULL if bias is None else cnp.PyArray_DATA(bias)
+        cdef const cact_dropout *p = NULL if mask is None else &dropout
         with nogil:
-            cact_layer_backward(self.index, <cact_type>kind, rows, n, self.values, cnp.PyArray_DATA(dy),
-                                cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b)
+            cact_layer_forward(&layer, b, cnp.PyArray_DATA(z), cnp.PyArray_DATA(y), p)
+
+    def backward(self, cnp.ndarray dy not None, cnp.ndarray z not None, cnp.ndarray dz not None, cnp.ndarray dbias,
+                 cnp.ndarray mask=None):
+        """dz = dy mask f'(z), with the mask that forward left; dbias = the sum of its rows."""
+        cdef cact_layer layer = self.layer((z, dy, dz, mask), dbias)
+        written(dz, z)
+        if dbias is not None:
+            written(dbias, z)
+        cdef cact_dropout dropout
+        if mask is not None:
+            dropout = cact_dropout(self.rate, cnp.PyArray_DATA(mask), NULL)
+        cdef void *b = NULL if dbias is None else cnp.PyArray_DATA(dbias)
+        cdef const cact_dropout *p = NULL if mask is None else &dropout
+        with nogil:
+            cact_layer_backward(&layer, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b, p)

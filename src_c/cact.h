@@ -79,8 +79,11 @@ typedef struct {
     void (*update)(cact_optimizer which, size_t n, void *p, const void *g, void *const *state, const double *s);
     double (*square_sum)(size_t n, const void *a);
     void (*add_row)(size_t rows, size_t n, const void *row, void *a);
-    void (*sum_rows)(size_t rows, size_t n, size_t step, const void *a, void *out);
+    void (*sum_rows)(size_t rows, size_t n, const void *a, void *out);
+    void (*drop)(size_t n, double rate, const void *y, void *mask, void *out);
+    void (*apply_mask)(size_t n, const void *a, const void *mask, void *out);
 } cact_training;
+const cact_training *cact_training_loops(cact_type type); /* of the instruction set in use */
 
 /* Instruction sets, best first; chosen at load by what CPU and operating system support. */
 int cact_isa_count(void);              /* how many this machine can run */
@@ -141,13 +144,23 @@ void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const 
 /* The sum of the squares of n floats or doubles, in double; infinite or NaN only where it cannot be a number. */
 double cact_square_sum(cact_type type, size_t n, const void *a);
 
-/* A layer's pass over the product z, `rows` rows of n, contiguous: z += bias, y = f(z); and back: dz = dy f'(z), and
- * dbias, the sum of dz's rows.  All of `type`, float or double; the parameters of f as doubles; bias and dbias may be
- * NULL, dz may be dy. */
-void cact_layer_forward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *bias, void *z,
-                        void *y);
-void cact_layer_backward(int i, cact_type type, size_t rows, size_t n, const double *p, const void *dy, const void *z,
-                         void *dz, void *dbias);
+/* A layer's pass over the product z, `rows` rows of n, contiguous: z += bias, y = f(z), and the dropout after it, if any:
+ * its mask, which comes as numbers in [0, 1), becomes the factor of each element, 0 below rate, else 1 / (1 - rate), and
+ * its y their product with y.  And back: dz = dy mask f'(z), and dbias, the sum of dz's rows.  All of `type`, float or
+ * double; the parameters of f as doubles; bias, dbias and dropout may be NULL, dz may be dy. */
+typedef struct {
+    int activation;
+    cact_type type;
+    size_t rows, n;
+    const double *p;
+} cact_layer;
+typedef struct {
+    double rate;
+    void *mask, *y; /* y: forward only */
+} cact_dropout;
+void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y, const cact_dropout *dropout);
+void cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
+                         const cact_dropout *dropout);
 
 /* A double as the bits of a half type, rounded as NumPy and ml_dtypes do. */
 uint16_t cact_half_of(cact_type type, double v);

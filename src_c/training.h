@@ -114,12 +114,31 @@ static void add_row(size_t rows, size_t n, const void *row, void *a)
 }
 
 /* As np.add.reduce(a, axis=0): the first row, then each of the others. */
-static void sum_rows(size_t rows, size_t n, size_t step, const void *a, void *out)
+static void sum_rows(size_t rows, size_t n, const void *a, void *out)
 {
     real *restrict sum = out;
     PARAMETERS sum[i] = rows ? ((const real *)a)[i] : 0;
     for (size_t r = 1; r < rows; r++) {
-        const real *restrict x = (const real *)a + r * step;
+        const real *restrict x = (const real *)a + r * n;
         PARAMETERS sum[i] += x[i];
     }
+}
+
+/* Dropout: of numbers in [0, 1) the factors, and their products with y. */
+static void drop(size_t n, double rate, const void *y, void *mask, void *out)
+{
+    const real least = (real)rate, kept = (real)(1 / (1 - rate)), *restrict from = y;
+    real *restrict factor = mask, *restrict to = out;
+    PARAMETERS
+    {
+        factor[i] = factor[i] >= least ? kept : 0;
+        to[i] = from[i] * factor[i];
+    }
+}
+
+static void apply_mask(size_t n, const void *a, const void *mask, void *out)
+{
+    const real *x = a, *restrict factor = mask;
+    real *to = out; /* may be a */
+    PARAMETERS to[i] = x[i] * factor[i];
 }

@@ -1,7 +1,7 @@
-"""A Dense layer and the activation after it as one layer of a training loop.
+"""A Dense layer, the activation and the dropout after it as one layer of a training loop.
 
-Bias and activation are one pass over the product, while it is in the cache, and so are f' and the
-bias's gradient on the way back.  The bits are those of the two layers.
+Bias, activation and dropout are one pass over the product, while it is in the cache, and so are
+the dropout's factors, f' and the bias's gradient on the way back.  The bits are those of the layers.
 """
 
 from __future__ import annotations
@@ -13,29 +13,26 @@ import numpy as np
 
 from .. import _backend
 from ._validate import Array
+from .dropout import Dropout
 from .layers import Activation, Dense, Layer
 
-__all__ = ["DenseActivation", "fused"]
+__all__ = ["FusedDense", "fused"]
 
 matmul = np.matmul
 
 
-def fused(layers: Sequence[Layer]) -> Iterator[Layer | DenseActivation]:
-    """The layers, with each pair that can be one as one."""
+def fused(layers: Sequence[Layer]) -> Iterator[Layer | FusedDense]:
+    """The layers, with those that can be one as one."""
     i = 0
     while i < len(layers):
-        passes = _passes(*layers[i : i + 2])
-        if passes is not None:
-            yield DenseActivation(layers[i], layers[i + 1], passes)  # type: ignore[arg-type]
-            i += 1
-        else:
-            yield layers[i]
-        i += 1
+        one = _one(*layers[i : i + 3])
+        yield one or layers[i]
+        i += len(one.layers) if one else 1
 
 
-def _passes(first: Layer, second: Layer | None = None) -> Any:
-    """The compiled passes of a Dense and an activation of the C table; None for any other pair."""
-    if type(first) is not Dense or type(second) is not Activation or second.params:
+def _one(dense: Layer, second: Layer | None = None, third: Layer | None = None) -> FusedDense | None:
+    """The layers as one: a Dense, an activation of the C table and perhaps a Dropout; None for any other."""
+    if type(dense) is not Dense or type(second) is not Activation or second.params:
         return None
     f, compiled = second.activation, _backend.compiled
     record = f._record
@@ -49,23 +46,29 @@ def _passes(first: Layer, second: Layer | None = None) -> Any:
         or not all(isinstance(value, (int, float)) for value in values)
     ):
         return None
-    return compiled.LayerPass(record.name, tuple(map(float, values)))
+    dropout = third if type(third) is Dropout and third.rate else None
+    rate = dropout.rate if dropout else 0.0
+    return FusedDense(
+        dense, second, dropout, compiled.LayerPass(record.name, tuple(map(float, values)), rate)
+    )
 
 
-class DenseActivation:
-    """y = f(x @ weight + bias); keeps in the two layers what they would keep.
+class FusedDense:
+    """y = f(x @ weight + bias), or dropout of it; keeps in the layers what they would keep.
 
     Its results are written into arrays of its own, the same in every step.
     """
 
-    def __init__(self, dense: Dense, activation: Activation, passes: Any) -> None:
-        self.dense, self.activation, self._passes = dense, activation, passes
+    def __init__(self, dense: Dense, activation: Activation, dropout: Dropout | None, passes: Any) -> None:
+        self.dense, self.activation, self.dropout, self._passes = dense, activation, dropout, passes
+        self.layers = (dense, activation, dropout) if dropout else (dense, activation)
         self.params = dense.params
         self._accept = dense._accept
         self._arrays: dict[int, tuple[Array, ...]] = {}
 
     def _forward(self, x: Any, training: bool) -> Array:
-        dense, activation = self.dense, self.activation
+        """In training: inference takes the layers."""
+        dense, activation, dropout = self.dense, self.activation, self.dropout
         arrays = self._arrays.get(x.shape[0]) or self._allot(x.shape[0])
         z, y = arrays[:2]
         dense._x = x
@@ -73,15 +76,30 @@ class DenseActivation:
             matmul(x, self.params["weight"], z)
         else:
             z[...] = x @ self.params["weight"]
-        self._passes.forward(z, self.params.get("bias"), y)
         activation.z, activation.dz, activation._y = z, None, None
-        return y
+        if dropout is None:
+            self._passes.forward(z, self.params.get("bias"), y)
+            return y
+        dropped = arrays[4]
+        self._passes.forward(z, self.params.get("bias"), y, dropout._uniform(y), dropped)
+        return dropped
+
+    def outputs(self) -> list[Array]:
+        """Of each layer, as it was last computed."""
+        z = self.activation.z
+        if z is None:
+            return []
+        z, y, _, _, *dropped = self._arrays[len(z)]
+        return [z, y, *dropped]
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         dense = self.dense
-        z, _, dz, dx = self._arrays[len(dy)]
+        z, _, dz, dx = self._arrays[len(dy)][:4]
         grads = dense.grads
-        self._passes.backward(dy, z, dz, grads.get("bias"))
+        if self.dropout is None:
+            self._passes.backward(dy, z, dz, grads.get("bias"))
+        else:
+            self._passes.backward(dy, z, dz, grads.get("bias"), self.dropout._mask)
         self.activation.dz = dz
         if type(dense._x) is np.ndarray:
             matmul(dense._x.T, dz, grads["weight"])
@@ -90,11 +108,11 @@ class DenseActivation:
         return matmul(dz, self.params["weight"].T, dx) if wanted else None
 
     def _allot(self, rows: int) -> tuple[Array, ...]:
-        """z, y, dz and dx for so many rows: the first ones of the largest."""
+        """z, y, dz, dx and what is left of y for so many rows: the first ones of the largest."""
         most = max(self._arrays, default=0)
         if rows > most:
             n_in, n_out, dtype = self.dense.n_in, self.dense.n_out, self.dense.dtype
-            shapes = [(rows, n_out)] * 3 + [(rows, n_in)]
+            shapes = [(rows, n_out)] * 3 + [(rows, n_in)] + [(rows, n_out)] * (self.dropout is not None)
             self._arrays = {}
             arrays = tuple(np.empty(shape, dtype) for shape in shapes)
         else:

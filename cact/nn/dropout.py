@@ -59,10 +59,15 @@ class Dropout(Layer):
 
     def _draw(self, x: Array, kept: float) -> Array:
         """The factor of each element: 0 where it is dropped, else `kept`."""
-        mask = self._mask = self._take("mask", x.shape, x.dtype)
-        self.rng.random(out=mask, dtype=mask.dtype.type)
+        mask = self._uniform(x)
         np.greater_equal(mask, self.rate, out=mask)
         mask *= kept
+        return mask
+
+    def _uniform(self, x: Array) -> Array:
+        """What becomes the mask: a number in [0, 1) for each element."""
+        mask = self._mask = self._take("mask", x.shape, x.dtype)
+        self.rng.random(out=mask, dtype=mask.dtype.type)
         return mask
 
     def _backward(self, dy: Array, wanted: bool) -> Array:

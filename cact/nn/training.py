@@ -14,7 +14,7 @@ import numpy as np
 from .. import _backend
 from .._blas import limited
 from .._threads import get_num_threads
-from ._fused import DenseActivation, fused
+from ._fused import FusedDense, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .checkpoints import Checkpoint, Keeper, State, fingerprint, permutation, words
 from .losses import Loss, SoftmaxCrossEntropy
@@ -175,9 +175,7 @@ class Trainer:
         """Leave the network as its own forward does."""
         outputs: list[Array] = []
         for step, y in zip(self._steps, self._outputs):
-            if isinstance(step, DenseActivation) and step.activation.z is not None:
-                outputs.append(step.activation.z)
-            outputs.append(y)
+            outputs += step.outputs() if isinstance(step, FusedDense) else [y]
         self.network.outputs = outputs or self.network.outputs
 
     def gradient(self, x: Array, target: Array, weight: Array | None = None) -> float:

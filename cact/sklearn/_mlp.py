@@ -530,8 +530,8 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     def _diverged(self, step: int, what: Any) -> NonFiniteError:
         theirs = (
-            "Solver produced non-finite parameter weights. The input data may contain large values and need to "
-            "be preprocessed."  # word for word scikit-learn's
+            "Solver produced non-finite parameter weights. The input data may contain large values and need "
+            "to be preprocessed."  # word for word scikit-learn's
         )
         return NonFiniteError(
             f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. {theirs} "

@@ -73,6 +73,9 @@ NETWORKS = {
     "gated": lambda **kw: nn.mlp((9, 14, 6, 3), ["glu", "mish"], **kw),
     "normalised": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", normalization="batch", **kw),
     "dropout": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", dropout=0.3, **kw),
+    "dropout, gelu": lambda **kw: nn.mlp((9, 40, 1300, 3), "gelu", dropout=0.9, **kw),
+    "dropout, bound": lambda **kw: nn.mlp((9, 5000, 3), cact.get("elu", alpha=0.3), dropout=0.1, **kw),
+    "alpha dropout": lambda **kw: nn.mlp((9, 13, 7, 3), "selu", dropout=0.2, **kw),
     "wide": lambda **kw: nn.mlp((9, 5000, 3), "gelu", **kw),
 }
 
@@ -104,13 +107,17 @@ def test_a_step_has_the_bits_of_the_layers(build, dtype):
             np.testing.assert_array_equal(a.dz, b.dz)
 
 
-def test_which_pairs_are_one():
+def test_what_is_one_layer():
     def kinds(*layers):
         return [type(step).__name__ for step in fused(layers)]
 
-    dense, one = nn.Dense(4, 4, rng=0), "DenseActivation"
+    dense, one = nn.Dense(4, 4, rng=0), "FusedDense"
     assert kinds(dense, nn.Activation("relu")) == [one]
     assert kinds(dense, nn.Activation("relu"), nn.Dense(4, 2, rng=0)) == [one, "Dense"]
+    assert kinds(dense, nn.Activation("relu"), nn.Dropout(0.5), dense) == [one, "Dense"]
+    assert kinds(dense, nn.Activation("relu"), nn.Dropout(0)) == [one, "Dropout"]
+    assert kinds(dense, nn.Activation("selu"), nn.AlphaDropout(0.5)) == [one, "AlphaDropout"]
+    assert kinds(dense, nn.Dropout(0.5), nn.Activation("relu")) == ["Dense", "Dropout", "Activation"]
     assert kinds(nn.Activation("relu"), dense) == ["Activation", "Dense"]
     assert kinds(dense) == ["Dense"]
     for name in ("prelu", "glu", "softmax", "rrelu", "maxout"):
@@ -140,16 +147,29 @@ def test_the_passes_refuse_what_does_not_fit():
     passes = compiled.LayerPass("relu", ())
     single = np.zeros((2, 3), np.float32)
     for y in (wrong, single, z[:, ::-1]):
-        with pytest.raises(ValueError, match=r"arrays must be|z and y must be"):
+        with pytest.raises(ValueError, match=r"arrays must be|must be of one 2-D shape"):
             passes.forward(z, None, y)
-        with pytest.raises(ValueError, match=r"arrays must be|dy, z and dz must be"):
+        with pytest.raises(ValueError, match=r"arrays must be|must be of one 2-D shape"):
             passes.backward(y, z, z.copy(), None)
+        with pytest.raises(ValueError, match=r"arrays must be|must be of one 2-D shape"):
+            passes.forward(z, None, z.copy(), y, z.copy())
+        with pytest.raises(ValueError, match=r"arrays must be|must be of one 2-D shape"):
+            passes.forward(z, None, z.copy(), z.copy(), y)
+        with pytest.raises(ValueError, match=r"arrays must be|must be of one 2-D shape"):
+            passes.backward(z, z, z.copy(), None, y)
+    with pytest.raises(ValueError, match="mask and dropped go together"):
+        passes.forward(z, None, z.copy(), z.copy())
     with pytest.raises(ValueError, match="an element for each column"):
         passes.forward(z, np.zeros(4), z.copy())
     read_only = z.copy()
     read_only.flags.writeable = False
+    for outs in ((read_only,), (z.copy(), read_only, z.copy()), (z.copy(), z.copy(), read_only)):
+        with pytest.raises(ValueError, match="read-only"):
+            passes.forward(z, None, *outs)
     with pytest.raises(ValueError, match="read-only"):
-        passes.forward(z, None, read_only)
+        passes.backward(z, z, read_only, None)
+    with pytest.raises(ValueError, match="read-only"):
+        passes.backward(z, z, z.copy(), read_only[0])
     with pytest.raises(ValueError, match="relu is no elementwise activation of 1 parameters"):
         compiled.LayerPass("relu", (1.0,))
     with pytest.raises(ValueError, match="softmax is no elementwise activation"):
