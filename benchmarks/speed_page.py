@@ -1,7 +1,9 @@
-"""Write docs/speed.md and its pictures from a result of `cact bench --all --json FILE`.
+"""Write a page of docs and its pictures from results of `cact bench --all --json FILE`.
 
-    python -m cact bench --all --threads 1 --sizes 64,64K,1M,16M --json FILE    # an hour
-    python benchmarks/speed_page.py FILE [FILE of two threads]
+    python -m cact bench --all --threads 1 --sizes 64,4K,64K,1M,16M --json FILE    # an hour
+    python benchmarks/speed_page.py FILE [FILE of two threads] [--page speed_avx2]
+
+docs/speed.md is of a processor with AVX-512, docs/speed_avx2.md of one without.
 
 Every cell below 1 is listed with the peer that is faster, why, and the largest error of both sides where
 docs/accuracy.json has it (float32: of the peer every 4,099th float).
@@ -9,6 +11,7 @@ docs/accuracy.json has it (float32: of the peer every 4,099th float).
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import sys
@@ -33,7 +36,7 @@ REASONS = {
     "light": "cheap, in cache: some instructions more, for NaN, for -0, for products in two words",
     "rows": "sums in one or two words more than the peer's, so that nothing is lost where terms cancel",
     "float64": "e^x and sums in two words, for 1 ULP; the peer's are plain",
-    "float32": "a polynomial from a table of 32, for 1 ULP; without AVX-512 three shuffles a coefficient",
+    "float32": "a polynomial from a table of 32, for 1 ULP (without AVX-512 three shuffles a coefficient)",
     "parameters": "the gradients of the parameters, too, each term rounded as f' is",
 }
 
@@ -101,29 +104,38 @@ def section(result: _measure.Result, entries: Sequence[dict[str, Any]]) -> list[
 
 
 def main() -> None:
-    results = [_measure.read(Path(f)) for f in sys.argv[1:]]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--page", default="speed", choices=["speed", "speed_avx2"])
+    options = parser.parse_args()
+    page, title, option = options.page, "Speed", ""
+    if page == "speed_avx2":
+        title, option = "Speed with AVX2", f" --page {page}"
+    results = [_measure.read(file) for file in options.files]
     entries = json.loads((DOCS / "accuracy.json").read_text())
     about = results[0].about
     lines = [
-        "# Speed",
+        f"# {title}",
         "",
         f"Measured until {datetime.date.today()} by `python -m cact bench --all --json FILE`; written by"
-        " `python benchmarks/speed_page.py FILE`. In each cell cact and every peer that has the function are"
-        " interleaved; the minimum counts; the ratio is the time of the fastest peer over cact's: above 1"
-        " cact is faster. LiteRT (XNNPACK), whose errors are of another order, never is that peer; its"
-        " figures are in the command's own tables.",
+        f" `python benchmarks/speed_page.py FILE{option}`. In each cell cact and every peer that has the"
+        " function are interleaved; the minimum counts; the ratio is the time of the fastest peer over"
+        " cact's: above 1 cact is faster. LiteRT (XNNPACK), whose errors are of another order, never is that"
+        " peer; its figures are in the command's own tables.",
         "",
-        "![Ratio to the best peer of each cell](speed.png)",
+        f"![Ratio to the best peer of each cell]({page}.png)",
         "",
-        "![ns per element by size, beside the copy](speed_sizes.png)",
+        f"![ns per element by size, beside the copy]({page}_sizes.png)",
     ]
     for result in results:
         threads = result.about["threads"]
         lines += ["", f"## {threads} thread{'s' if threads > 1 else ''}", "", *section(result, entries)]
-    (DOCS / "speed.md").write_text("\n".join(lines) + "\n")
+    (DOCS / f"{page}.md").write_text("\n".join(lines) + "\n")
     cells = results[0].cells
-    _bench_plots.heat_map(cells, about, _measure.BEST).savefig(DOCS / "speed.png", dpi=70)
-    _bench_plots.roofline(cells, about).savefig(DOCS / "speed_sizes.png", dpi=80)
+    _bench_plots.heat_map(cells, about, _measure.BEST).savefig(DOCS / f"{page}.png", dpi=70)
+    _bench_plots.roofline(cells, about).savefig(DOCS / f"{page}_sizes.png", dpi=80)
 
 
 if __name__ == "__main__":

@@ -51,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "compare", "kernels", "load", "nn", "save", "to_onnx", *names()})
+    return sorted({*globals(), "compare", "kernels", "load", "nn", "save", "sklearn", "to_onnx", *names()})
