@@ -1,5 +1,7 @@
 """What the two estimators share: parameters, the network, and the fit.
 
+The steps of the fit are in `_stochastic`, by batches, and in `_lbfgs`, on all rows at once.
+
 Settings that scikit-learn's own estimators know give what these give: the same weights at the
 start, the same batches, the same loss curve to rounding, the same warnings.  The order in which
 random numbers are drawn is theirs, therefore: for each layer the weights, then the biases; the
@@ -12,7 +14,6 @@ import copy
 import inspect
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d, gen_batches
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -34,31 +33,19 @@ from .._lookup import get
 from .._need import need
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Dense
-from ..nn.lbfgs import LBFGS
 from ..nn.losses import Loss, SquaredError
 from ..nn.network import Sequential, mlp
 from ..nn.normalization import BatchNorm, LayerNorm
-from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
-from ..nn.training import Trainer
-from ._callbacks import CallbackSupportMixin, Calls
-from ._checkpoints import Loop
+from ..nn.optimizers import Optimizer
+from ..nn.schedules import Schedule
+from ._batches import _Order
+from ._callbacks import CallbackSupportMixin
+from ._lbfgs import fit_lbfgs
+from ._stochastic import fit_stochastic
 from ._takeover import FromSklearn
 
 #: scikit-learn's four activations, whose initial weights `init="auto"` draws as it does.
 ITS_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu")
-OPTIMIZER_SETTINGS = (
-    "solver",
-    "learning_rate",
-    "learning_rate_init",
-    "power_t",
-    "momentum",
-    "nesterovs_momentum",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-    "clip_norm",
-)
 _QUIET = np.errstate(all="ignore")  # as in a Trainer: what diverges is reported by its loss
 REFERENCE_ROWS = 256  # of the training data, for the diagnostics
 
@@ -232,6 +219,13 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 if not array.flags.writeable:
                     arrays[key] = array.copy()
 
+    def _keep(self) -> list[Array]:
+        return [array.copy() for array in self.network_.learned()]
+
+    def _restore(self, kept: list[Array]) -> None:
+        for array, value in zip(self.network_.learned(), kept):
+            array[...] = value
+
     def _forget(self) -> None:
         """Let go of the last batch, which with L-BFGS is all the data."""
         self.network_.outputs = []
@@ -303,9 +297,9 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: y_val: {error}") from None
         if self.solver == "lbfgs":
-            self._fit_lbfgs(X, y, sample_weight, validation)
+            fit_lbfgs(self, X, y, sample_weight, validation)
         else:
-            self._fit_stochastic(X, y, sample_weight, validation, incremental)
+            fit_stochastic(self, X, y, sample_weight, validation, incremental)
         self._show()
         self._forget()
         if not np.isfinite(self.network_.flat().values).all():
@@ -342,233 +336,9 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             )
         return X, column_or_1d(y) if y.shape[1:] == (1,) else y
 
-    def _split(self, X: Any, y: Array) -> tuple[Array, Array]:
-        """Rows for training and for validation; those of the first fit where training goes on."""
-        state = self._random_state
-        if self._split_rows == X.shape[0]:
-            state = np.random.RandomState()
-            state.set_state(self._split_state)
-        else:
-            self._split_rows, self._split_state = X.shape[0], state.get_state()
-        # stratified where scikit-learn does it: for two classes
-        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-        train, test = train_test_split(
-            np.arange(X.shape[0]), random_state=state, test_size=self.validation_fraction, stratify=stratify
-        )
-        if len(test) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        return train, test
-
-    def _make_optimizer(self) -> Optimizer:
-        """The optimiser, which goes on from a fit before where its settings are the same."""
-        settings = {key: getattr(self, key) for key in OPTIMIZER_SETTINGS}
-        if self._optimizer is not None and settings == self._optimizer_settings:
-            if self.solver == "adamw":
-                self._optimizer.weight_decay = float(self.alpha)
-            return self._optimizer
-        self._optimizer_settings = settings
-        lr: Any = self.learning_rate_init
-        if not isinstance(self.learning_rate, str):
-            lr = copy.deepcopy(get_schedule(self.learning_rate))
-        elif self.solver != "adam":  # as in scikit-learn
-            if self.learning_rate == "invscaling":
-                lr = InverseScaling(lr, self.power_t)
-            elif self.learning_rate == "adaptive":
-                lr = Adaptive(lr)
-        network, clip = self.network_, self.clip_norm
-        moments: dict[str, Any] = {
-            "betas": (self.beta_1, self.beta_2),
-            "eps": self.epsilon,
-            "eps_hat": True,
-            "clip_norm": clip,
-        }
-        if self.solver == "sgd":
-            nesterov = self.nesterovs_momentum and self.momentum > 0
-            self._optimizer = SGD(network, lr, self.momentum, nesterov, clip_norm=clip)
-        elif self.solver == "adam":
-            self._optimizer = Adam(network, lr, **moments)
-        elif self.solver == "adamw":
-            self._optimizer = AdamW(network, lr, weight_decay=self.alpha, **moments)
-        else:
-            self._optimizer = RMSProp(
-                network, lr, self.beta_2, momentum=self.momentum, eps=self.epsilon, clip_norm=clip
-            )
-        return self._optimizer
-
     def _reported(self, value: float) -> float:
         """A loss as scikit-learn reports it: the squared error's is the mean over the outputs."""
         return value / self.n_outputs_ if isinstance(self._loss, SquaredError) else value
-
-    def _fit_stochastic(
-        self,
-        X: Any,
-        y: Array,
-        sample_weight: Array | None,
-        validation: tuple[Any, Array] | None,
-        incremental: bool,
-    ) -> None:
-        network, loss = self.network_, self._loss
-        if self.early_stopping and self.best_validation_score_ is None:
-            self.validation_scores_, self.best_validation_score_, self.best_loss_ = [], -np.inf, None
-        elif not self.early_stopping and self.best_loss_ is None:
-            self.validation_scores_, self.best_validation_score_, self.best_loss_ = None, None, np.inf
-        optimizer = self._make_optimizer()
-        loop = None if self.checkpoint is None else Loop(self, optimizer, X, y, sample_weight, validation)
-        rows = np.arange(X.shape[0])
-        if self.early_stopping and validation is None:
-            rows, test = self._split(X, y)
-            validation = X[test], y[test]
-            weight_val = None if sample_weight is None else sample_weight[test]
-        else:
-            weight_val = None
-        target = self._targets(y, X.dtype)
-        n = len(rows)
-        if self.batch_size == "auto":
-            batch_size = min(200, n)
-        else:
-            if self.batch_size > n:
-                warnings.warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                    stacklevel=4,
-                )
-            batch_size = min(self.batch_size, n)
-        normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
-        batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
-        if normalised and batch_size < 2:
-            raise ValueError(
-                f"{type(self).__name__}: batch normalization needs a batch_size of at least 2, got 1"
-            )
-        loss.check(target, (X.shape[0], self.n_outputs_), sample_weight=sample_weight)
-        trainer = Trainer(network, loss, optimizer)
-        held_out = None if validation is None else self._held_out(*validation, weight_val)
-        self._before = None
-        epochs = 1 if incremental else self.max_iter
-        calls = Calls(self, None if incremental else epochs, self._fitted_state, X=X, y=y)
-        gathered = _Batches(X, target, sample_weight, batches)
-        if self._order is None or self._order.n != n:
-            self._order = _Order(n, self._random_state)
-        self.n_iter_ = 0
-        if loop is not None:
-            loop.start(len(batches))
-        try:
-            with self._progress(epochs) as bar:
-                for _ in range(self.n_iter_, epochs):
-                    calls.begin_epoch()
-                    if self.shuffle and not (loop is not None and loop.step):
-                        self._order.draw()
-                    order = rows[self._order.rows] if self.shuffle else rows
-                    self.loss_ = self._epoch(trainer, gathered, order, loop)
-                    self.n_iter_ += 1
-                    self.t_ += n
-                    self.loss_curve_.append(self.loss_)
-                    if self.verbose:
-                        print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                    if self.diagnostics:  # first: a prediction forgets the gradients
-                        self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
-                    if held_out is not None:
-                        self._validate(held_out)
-                    if not self.early_stopping:
-                        self._watch_loss()
-                    if optimizer.schedule is not None:
-                        optimizer.schedule.epoch_ended(self.t_, self.loss_)
-                    bar(self)
-                    stop = calls.end_epoch()
-                    if self._no_improvement_count > self.n_iter_no_change:
-                        stop = self._no_improvement(optimizer.schedule) or stop
-                    if stop or incremental:
-                        break
-                    if self.n_iter_ == self.max_iter:
-                        warnings.warn(
-                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                            "optimization hasn't converged yet.",
-                            ConvergenceWarning,
-                            stacklevel=4,
-                        )
-                    elif loop is not None:
-                        loop.epoch_done()
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        else:
-            if loop is not None:
-                loop.keeper.remove()
-        if self.early_stopping and self._best is not None:
-            self._restore(self._best)
-        self._show()
-        calls.end()
-
-    def _epoch(self, trainer: Trainer, batches: _Batches, rows: Array, loop: Loop | None) -> float:
-        """One pass over the rows, in batches; gives the mean loss with the penalty."""
-        optimizer = trainer.optimizer
-        assert optimizer is not None
-        penalised = self.solver != "adamw"  # which decays its weights by itself
-        flat = self.network_.flat()
-        weights = flat.values[: flat.weights]
-        outputs = self.n_outputs_ if isinstance(self._loss, SquaredError) else 1  # see _reported
-        step, total = (0, 0.0) if loop is None else (loop.step, loop.total)
-        penalty = 0.0
-        with trainer:
-            try:
-                for x, target, weight in batches(rows, step):
-                    size = len(target)
-                    scale = size if weight is None else float(weight.sum())
-                    if penalised:
-                        optimizer.weight_decay = self.alpha / scale if scale else 0.0
-                        penalty = 0.5 * optimizer.weight_decay * float(weights.dot(weights))
-                    total += (trainer.step(x, target, weight) / outputs + penalty) * size
-                    step += 1
-                    if loop is not None and loop.keeper.step() and step < len(batches):
-                        loop.write(step, total)
-            except NonFiniteError as error:
-                raise self._diverged(step, error) from None
-        try:
-            trainer.check()
-        except NonFiniteError as error:
-            raise self._diverged(step - 1, error) from None
-        return total / len(rows)
-
-    def _diverged(self, step: int, what: Any) -> NonFiniteError:
-        theirs = (
-            "Solver produced non-finite parameter weights. The input data may contain large values and need "
-            "to be preprocessed."  # word for word scikit-learn's
-        )
-        return NonFiniteError(
-            f"{type(self).__name__}: epoch {len(self.loss_curve_)}, step {step}: {what}. {theirs} "
-            "Or the learning rate may be too high."
-        )
-
-    def _keep(self) -> list[Array]:
-        return [array.copy() for array in self.network_.learned()]
-
-    def _restore(self, kept: list[Array]) -> None:
-        for array, value in zip(self.network_.learned(), kept):
-            array[...] = value
-
-    def _watch_loss(self) -> None:
-        assert self.best_loss_ is not None
-        if self.loss_ > self.best_loss_ - self.tol:
-            self._no_improvement_count += 1
-        else:
-            self._no_improvement_count = 0
-        self.best_loss_ = min(self.loss_, self.best_loss_)
-
-    def _no_improvement(self, schedule: Schedule | None) -> bool:
-        """What to do when training has come to a halt; whether to stop."""
-        what = "Validation score" if self.early_stopping else "Training loss"
-        epochs = f"{self.n_iter_no_change} consecutive epochs"
-        message = f"{what} did not improve more than tol={self.tol:f} for {epochs}."
-        stop = schedule is None or schedule.no_improvement()
-        if not stop:
-            self._no_improvement_count = 0
-        if self.verbose:
-            if not stop:
-                assert schedule is not None
-                rate = f"Setting learning rate to {schedule.lr(0):f}"
-            else:
-                rate = "Learning rate too small. Stopping." if isinstance(schedule, Adaptive) else "Stopping."
-            print(f"{message} {rate}")
-        return stop
 
     # ------------------------------------------------------------------ validation
     def _held_out(
@@ -627,7 +397,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             diagnose.gradient_flow([layer.dz for layer in hidden if layer.dz is not None]) if hidden else []
         )
         dense = [layer for layer in network.layers if isinstance(layer, Dense)]
-        network.predict(X, batch_size=REFERENCE_ROWS)
+        network.predict(X[:REFERENCE_ROWS], batch_size=REFERENCE_ROWS)
         dead, saturated = [], []
         for layer in hidden:
             f = layer.function
@@ -671,61 +441,6 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
 
             yield update
 
-    # ------------------------------------------------------------------ L-BFGS
-    def _fit_lbfgs(
-        self, X: Any, y: Array, sample_weight: Array | None, validation: tuple[Any, Array] | None
-    ) -> None:
-        name = type(self).__name__
-        if np.any(self.dropout):
-            raise ValueError(f"{name}: solver='lbfgs' needs a loss that is free of chance: dropout must be 0")
-        target = self._targets(y, X.dtype)
-        self._loss.check(target, (X.shape[0], self.n_outputs_), sample_weight=sample_weight)
-        sum_of_weights = X.shape[0] if sample_weight is None else float(sample_weight.sum())
-        if not sum_of_weights > 0:
-            raise ValueError(f"{name}: the sum of sample_weight must be greater than 0")
-        held_out = None if validation is None else self._held_out(*validation, scored=False)
-        solver = LBFGS(self.network_, self.alpha / sum_of_weights, self.max_iter, self.max_fun, self.tol)
-        self._before = None
-        calls = Calls(self, self.max_iter, self._fitted_state, X=X, y=y)
-        self.n_iter_ = 0
-
-        def iteration(value: float, penalty: float) -> bool:
-            self.n_iter_ += 1
-            self.loss_ = self._reported(value) + penalty
-            self.loss_curve_.append(self.loss_)
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            if self.diagnostics:
-                self.diagnostics_.append(self._diagnose(X[:REFERENCE_ROWS]))
-            if held_out is not None:
-                self._validate(held_out)
-            bar(self)
-            return calls.end_epoch()
-
-        with self._progress(self.max_iter) as bar:
-            try:  # an epoch begins if the one before has ended
-                result = solver._minimize(
-                    self._loss, X, target, sample_weight, iteration, before=calls.begin_epoch
-                )
-            except NonFiniteError as error:
-                raise NonFiniteError(
-                    f"{name}: L-BFGS iteration {self.n_iter_}: {error} (the weights are those after it)"
-                ) from None
-            except KeyboardInterrupt:
-                solver._settle_averages(X)
-                warnings.warn("Training interrupted by user.", stacklevel=4)
-            else:
-                self.loss_ = self._reported(result.fun - result.penalty) + result.penalty
-                if result.status not in (0, 99):  # 99: a callback stopped it
-                    warnings.warn(
-                        f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
-                        f"{result.message}\nIncrease max_iter, scale the data, or raise tol.",
-                        ConvergenceWarning,
-                        stacklevel=4,
-                    )
-        self._show()
-        calls.end()
-
 
 @dataclass
 class _Validation:
@@ -744,74 +459,17 @@ def _takes_weight(scorer: Any) -> bool:
     return "sample_weight" in inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
 
 
-class _Order:
-    """The order of the rows in each epoch: a permutation of the one before, as scikit-learn has it.
-
-    A copy knows how the order came about rather than the order, which is as long as the data.
-    """
-
-    def __init__(self, n: int, random_state: Any) -> None:
-        self.n, self._random_state = n, random_state
-        self._start, self._epochs = random_state.get_state(), 0
-        self._rows: Array | None = np.arange(n)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_rows": None}
-
-    def _permuted(self, rows: Array, random_state: Any) -> Array:
-        drawn = np.arange(self.n)
-        random_state.shuffle(drawn)
-        return rows[drawn]
-
-    @property
-    def rows(self) -> Array:
-        """The order of the last epoch."""
-        if self._rows is None:
-            self._rows, again = np.arange(self.n), np.random.RandomState()
-            again.set_state(self._start)
-            for _ in range(self._epochs):
-                self._rows = self._permuted(self._rows, again)
-        return self._rows
-
-    def draw(self) -> None:
-        """Make the order of the next epoch."""
-        self._rows = self._permuted(self.rows, self._random_state)
-        self._epochs += 1
+def stochastic(estimator: Any) -> bool:
+    """Whether there is a `partial_fit`; AttributeError says why not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+        )
+    return True
 
 
-class _Batches:
-    """The batches of an epoch, several at a time gathered from the rows into one array."""
-
-    AT_A_TIME = 1 << 18  # elements of X, about: calls are few, and what they gather stays in a cache
-
-    def __init__(self, X: Any, target: Array, weight: Array | None, batches: list[slice]) -> None:
-        self._X, self._target, self._weight = X, target, weight
-        size = max(batch.stop - batch.start for batch in batches)
-        some = max(1, min(len(batches), self.AT_A_TIME // (size * X.shape[1])))
-        self._batches, self._some = batches, some
-        self._space = np.empty((size * some, X.shape[1]), X.dtype) if isinstance(X, np.ndarray) else None
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __call__(self, rows: Array, first: int = 0) -> Iterator[tuple[Any, Array, Array | None]]:
-        """X, target and weight of each batch from the first on, of the rows in this order.
-
-        X is overwritten later.
-        """
-        for i in range(first, len(self), self._some):
-            group = self._batches[i : i + self._some]
-            start = group[0].start
-            chosen = rows[start : group[-1].stop]
-            x = self._take(chosen)
-            target = self._target[chosen]
-            weight = None if self._weight is None else self._weight[chosen]
-            for batch in group:
-                part = slice(batch.start - start, batch.stop - start)
-                yield x[part], target[part], None if weight is None else weight[part]
-
-    def _take(self, rows: Array) -> Any:
-        if self._space is None:  # sparse
-            return self._X[rows]
-        # a mode other than "raise" writes into out directly
-        return self._X.take(rows, axis=0, out=self._space[: len(rows)], mode="clip")
+def given_validation(estimator: Any, X_val: Any, y_val: Any) -> tuple[Any, Any] | None:
+    """The validation set that `fit` was given, if it was."""
+    if (X_val is None) != (y_val is None):
+        raise ValueError(f"{type(estimator).__name__}: X_val and y_val must be given together")
+    return None if X_val is None else (X_val, y_val)

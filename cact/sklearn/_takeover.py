@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn.layers import Dense
 from ..nn.network import Sequential, mlp
+from ._stochastic import make_optimizer
 
 __all__ = ["FromSklearn", "complete"]
 
@@ -116,7 +117,7 @@ def _take_optimizer(estimator: Any, its: Any) -> None:
     names = _MEMORY.get(estimator.solver, ())
     if not names or not all(hasattr(its, name) for name in names):
         return
-    optimizer = estimator._make_optimizer()
+    optimizer = make_optimizer(estimator)
     for name, array in zip(names, optimizer.state.values()):
         array[...] = np.concatenate([np.ravel(part) for part in getattr(its, name)])
     optimizer.steps = getattr(its, "t", 0)
