@@ -12,6 +12,7 @@ from .._need import need
 
 need("sklearn")
 
-from ._estimators import MLPClassifier, MLPRegressor  # noqa: E402
+from ._classifier import MLPClassifier  # noqa: E402
+from ._regressor import MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -10,13 +10,11 @@ import numpy as np
 from ..nn._validate import Array
 
 
-class _Order:
+class Order:
     """The order of the rows in each epoch: a permutation of the one before, as scikit-learn has it.
 
     A copy knows how the order came about rather than the order, which is as long as the data.
     """
-
-    __module__ = "cact.sklearn._mlp"  # where pickles look for it
 
     def __init__(self, n: int, random_state: Any) -> None:
         self.n, self._random_state = n, random_state
@@ -47,7 +45,7 @@ class _Order:
         self._epochs += 1
 
 
-class _Batches:
+class Batches:
     """The batches of an epoch, several at a time gathered from the rows into one array."""
 
     AT_A_TIME = 1 << 18  # elements of X, about: calls are few, and what they gather stays in a cache

@@ -229,7 +229,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    __module__ = "cact.sklearn._estimators"  # where pickles look for it
     _parameter_constraints = BaseMLP._parameter_constraints | {
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }

@@ -13,8 +13,9 @@ from ..nn._onnx_forms import FORMS
 from ..nn._validate import Array
 from ..nn.export import begin, finish
 from ..nn.losses import BinaryCrossEntropy, Loss, Poisson, SoftmaxCrossEntropy
-from ._estimators import MLPClassifier, MLPRegressor
+from ._classifier import MLPClassifier
 from ._files import fitted
+from ._regressor import MLPRegressor
 
 __all__ = ["to_onnx"]
 

@@ -35,7 +35,8 @@ from ..nn.layers import Activation as ActivationLayer
 from ..nn.layers import Dense, _bound
 from ..nn.losses import LOSSES, Loss, Poisson
 from ..nn.network import Sequential
-from ._estimators import MLPClassifier, MLPRegressor
+from ._classifier import MLPClassifier
+from ._regressor import MLPRegressor
 from ._takeover import complete
 
 __all__ = ["fitted", "pack", "plan"]

@@ -38,7 +38,7 @@ from ..nn.network import Sequential, mlp
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.optimizers import Optimizer
 from ..nn.schedules import Schedule
-from ._batches import _Order
+from ._batches import Order
 from ._callbacks import CallbackSupportMixin
 from ._lbfgs import fit_lbfgs
 from ._stochastic import fit_stochastic
@@ -315,7 +315,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self.t_ = 0
         self._optimizer: Optimizer | None = None
         self._optimizer_settings: dict[str, Any] = {}
-        self._order: _Order | None = None
+        self._order: Order | None = None
         self._split_rows: int | None = None
         self._split_state: Any = None
         self._no_improvement_count = 0

@@ -219,7 +219,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    __module__ = "cact.sklearn._estimators"  # where pickles look for it
     _default_score = staticmethod(r2_score)
     _losses = ("squared_error", "absolute_error", "huber", "poisson", "quantile")  # by name: those of numbers
 

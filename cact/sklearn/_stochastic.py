@@ -18,7 +18,7 @@ from ..nn.normalization import BatchNorm
 from ..nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from ..nn.schedules import Adaptive, InverseScaling, Schedule, get_schedule
 from ..nn.training import Trainer
-from ._batches import _Batches, _Order
+from ._batches import Batches, Order
 from ._callbacks import Calls
 from ._checkpoints import Loop
 
@@ -88,9 +88,9 @@ def fit_stochastic(
     estimator._before = None
     epochs = 1 if incremental else estimator.max_iter
     calls = Calls(estimator, None if incremental else epochs, estimator._fitted_state, X=X, y=y)
-    gathered = _Batches(X, target, sample_weight, batches)
+    gathered = Batches(X, target, sample_weight, batches)
     if estimator._order is None or estimator._order.n != n:
-        estimator._order = _Order(n, estimator._random_state)
+        estimator._order = Order(n, estimator._random_state)
     estimator.n_iter_ = 0
     if loop is not None:
         loop.start(len(batches))
@@ -200,7 +200,7 @@ def make_optimizer(estimator: Any) -> Optimizer:
     return optimizer
 
 
-def _epoch(estimator: Any, trainer: Trainer, batches: _Batches, rows: Array, loop: Loop | None) -> float:
+def _epoch(estimator: Any, trainer: Trainer, batches: Batches, rows: Array, loop: Loop | None) -> float:
     """One pass over the rows, in batches; gives the mean loss with the penalty."""
     optimizer = trainer.optimizer
     assert optimizer is not None

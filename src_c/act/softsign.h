@@ -23,7 +23,7 @@ FLOATS(softsign, EVERYWHERE, EVERYWHERE)
     const vector c = 1 + v, c_low = vector_low(v, vector_of(1), c), r = 0x1p38f / c, p = r * r;
     const vector e = vector_fma(-r, c_low, vector_fma(-r, c, vector_of(0x1p38f)));
     return (floats){
-        .f = with_sign_of(vector_fma(rest, y, q), x),
+        .f = with_sign_of(vector_size(vector_fma(rest, y, q)), x), /* of NaN, too, whose sign is the compiler's choice */
         .df = (p + vector_fma(p * 0x1p-37f, e, vector_fma(r, r, -p))) * 0x1p-76f,
     };
 }
@@ -36,7 +36,7 @@ DOUBLES(softsign, EVERYWHERE, 0x1p500)
     const vector rest = vector_fnma(q, low, vector_fnma(q, d, t));
     const vector e = vector_fnma(y, low, vector_fnma(y, d, vector_of(1)));
     return (doubles){
-        .f = with_sign_of(vector_fma(rest, y, q), x),
+        .f = with_sign_of(vector_size(vector_fma(rest, y, q)), x), /* of NaN, too, whose sign is the compiler's choice */
         .df = vector_fma(p, 2 * e, p),
         .f_at = size,
         .df_at = size,

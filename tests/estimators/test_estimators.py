@@ -1590,7 +1590,7 @@ def test_the_docstring_names_everything(kind):
     assert {*model.get_params(), *attributes} <= named
 
 
-@pytest.mark.parametrize("module", [cact.sklearn, sys.modules[MLPClassifier.__module__]])
+@pytest.mark.parametrize("module", [cact.sklearn, *(sys.modules[kind.__module__] for kind in BOTH)])
 def test_the_examples_run(module):
     failed, attempted = doctest.testmod(module)
     assert attempted
