@@ -17,7 +17,7 @@ from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.stdint cimport uint16_t, uintptr_t
+from libc.stdint cimport int64_t, uint16_t, uintptr_t
 from libc.string cimport memcpy
 
 cnp.import_array()
@@ -69,6 +69,10 @@ cdef extern from "cact.h" nogil:
         void *y
     void cact_layer_forward(const cact_layer *, const void *, void *, void *, const cact_dropout *)
     void cact_layer_backward(const cact_layer *, const void *, const void *, void *, void *, const cact_dropout *)
+    void cact_add_row(cact_type, size_t, size_t, const void *, void *)
+    void cact_sum_rows(cact_type, size_t, size_t, const void *, void *)
+    double cact_product_of_chosen(cact_type, size_t, size_t, const void *, const int64_t *, double, int64_t *)
+    void cact_cross_entropy_slope(cact_type, size_t, size_t, const void *, const int64_t *, const void *, void *)
     void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)
 
 cdef extern from *:

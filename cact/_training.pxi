@@ -53,6 +53,61 @@ def square_sum(cnp.ndarray a not None):
     return cact_square_sum(<cact_type>reals(a, a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a))
 
 
+cdef int of_columns(cnp.ndarray z, cnp.ndarray row) except -1:
+    reals(z, z)
+    if reals(row, z) >= 0 and (cnp.PyArray_NDIM(z) != 2 or cnp.PyArray_SIZE(row) != cnp.PyArray_DIM(z, 1)):
+        raise ValueError("a row must have an element for each column")
+
+
+def add_row(cnp.ndarray z not None, cnp.ndarray row not None):
+    """z += row, for a 2-D array."""
+    of_columns(z, row)
+    cdef int kind = written(z, z)
+    cact_add_row(<cact_type>kind, cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1), cnp.PyArray_DATA(row), cnp.PyArray_DATA(z))
+
+
+def sum_rows(cnp.ndarray a not None, cnp.ndarray out not None):
+    """out = the sum of a's rows."""
+    of_columns(a, out)
+    cdef int kind = written(out, a)
+    cact_sum_rows(<cact_type>kind, cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DATA(a), cnp.PyArray_DATA(out))
+
+
+cdef const int64_t *classes_of(cnp.ndarray p, cnp.ndarray target) except NULL:
+    """The classes of the rows of p; ValueError unless there is one for each, from 0 to the columns - 1."""
+    cdef Py_ssize_t rows, n, r
+    reals(p, p)
+    if (cnp.PyArray_NDIM(p) != 2 or cnp.PyArray_NDIM(target) != 1 or cnp.PyArray_TYPE(target) != cnp.NPY_INT64
+            or not cnp.PyArray_IS_C_CONTIGUOUS(target) or cnp.PyArray_DIM(target, 0) != cnp.PyArray_DIM(p, 0)):
+        raise ValueError("classes must be a contiguous array of int64, one for each row")
+    cdef const int64_t *t = <const int64_t *>cnp.PyArray_DATA(target)
+    rows, n = cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1)
+    for r in range(rows):
+        if not 0 <= t[r] < n:
+            raise ValueError(f"a class must be from 0 to {n - 1}, got {t[r]}")
+    return t
+
+
+def product_of_chosen(cnp.ndarray p not None, cnp.ndarray target not None, double least):
+    """The product of p at each row's class: a number from 1 to 2, and a power of 2; NaN if one is below `least`."""
+    cdef const int64_t *t = classes_of(p, target)
+    cdef int64_t exponent
+    cdef double product = cact_product_of_chosen(<cact_type>kind_of(p), cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1),
+                                                 cnp.PyArray_DATA(p), t, least, &exponent)
+    return product, exponent
+
+
+def cross_entropy_slope(cnp.ndarray p not None, cnp.ndarray target not None, cnp.ndarray share not None,
+                        cnp.ndarray grad not None):
+    """grad = share (p - 1 at each row's class)."""
+    cdef const int64_t *t = classes_of(p, target)
+    cdef int kind = written(grad, p)
+    if reals(share, p) != kind or not same_shape(grad, p) or cnp.PyArray_SIZE(share) != cnp.PyArray_DIM(p, 0):
+        raise ValueError("shares must be one for each row, and the gradient of p's shape")
+    cact_cross_entropy_slope(<cact_type>kind, cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1), cnp.PyArray_DATA(p), t,
+                             cnp.PyArray_DATA(share), cnp.PyArray_DATA(grad))
+
+
 cdef class LayerPass:
     """A layer's bias and activation, and the dropout after them, in one pass over the product, and back.
 

@@ -82,6 +82,10 @@ typedef struct {
     void (*sum_rows)(size_t rows, size_t n, const void *a, void *out);
     void (*drop)(size_t n, double rate, const void *y, void *mask, void *out);
     void (*apply_mask)(size_t n, const void *a, const void *mask, void *out);
+    void (*cross_entropy_slope)(size_t rows, size_t n, const void *p, const int64_t *class_, const void *share,
+                                void *grad);
+    double (*product_of_chosen)(size_t rows, size_t n, const void *p, const int64_t *class_, double least,
+                                int64_t *exponent);
 } cact_training;
 const cact_training *cact_training_loops(cact_type type); /* of the instruction set in use */
 
@@ -161,6 +165,18 @@ typedef struct {
 void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y, const cact_dropout *dropout);
 void cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
                          const cact_dropout *dropout);
+
+/* Bias and its gradient alone: z += bias, dbias = the sum of dz's rows. */
+void cact_add_row(cact_type type, size_t rows, size_t n, const void *bias, void *z);
+void cact_sum_rows(cact_type type, size_t rows, size_t n, const void *dz, void *dbias);
+
+/* Cross-entropy of the softmax p of `rows` rows of n, with a class for each, 0 to n - 1.  The product of p at the
+ * classes is the result, from 1 to 2, times 2 to the exponent: one logarithm is then the sum of all; NaN where one is
+ * below `least` or NaN.  The gradient is (p - 1 at the class) times the row's share. */
+double cact_product_of_chosen(cact_type type, size_t rows, size_t n, const void *p, const int64_t *class_, double least,
+                              int64_t *exponent);
+void cact_cross_entropy_slope(cact_type type, size_t rows, size_t n, const void *p, const int64_t *class_,
+                              const void *share, void *grad);
 
 /* A double as the bits of a half type, rounded as NumPy and ml_dtypes do. */
 uint16_t cact_half_of(cact_type type, double v);

@@ -431,7 +431,9 @@ double SUM(CACT_ISA, CACT_REAL)(size_t n, const void *a) { return sum_of(n, a); 
 #define PASTE_TRAINING(isa, bits) cact_##isa##_##bits##_training
 #define TRAINING(isa, bits) PASTE_TRAINING(isa, bits)
 extern const cact_training TRAINING(CACT_ISA, CACT_REAL);
-const cact_training TRAINING(CACT_ISA, CACT_REAL) = {update, square_sum, add_row, sum_rows, drop, apply_mask};
+const cact_training TRAINING(CACT_ISA, CACT_REAL) = {
+    update, square_sum, add_row, sum_rows, drop, apply_mask, cross_entropy_slope, product_of_chosen,
+};
 
 #if CACT_REAL == 32
 extern const cact_half_loops TABLE(CACT_ISA, half)[];

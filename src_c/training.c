@@ -109,3 +109,35 @@ void cact_layer_backward(const cact_layer *l, const void *dy, const void *z, voi
         cact_training_loops(l->type)->sum_rows(l->rows, l->n, dz, dbias);
     FLAGS_RESTORE;
 }
+
+void cact_add_row(cact_type type, size_t rows, size_t n, const void *bias, void *z)
+{
+    FLAGS_SAVE;
+    cact_training_loops(type)->add_row(rows, n, bias, z);
+    FLAGS_RESTORE;
+}
+
+void cact_sum_rows(cact_type type, size_t rows, size_t n, const void *dz, void *dbias)
+{
+    FLAGS_SAVE;
+    cact_training_loops(type)->sum_rows(rows, n, dz, dbias);
+    FLAGS_RESTORE;
+}
+
+/* ------------------------------------------------------------------ cross-entropy */
+double cact_product_of_chosen(cact_type type, size_t rows, size_t n, const void *p, const int64_t *class_, double least,
+                              int64_t *exponent)
+{
+    FLAGS_SAVE;
+    const double product = cact_training_loops(type)->product_of_chosen(rows, n, p, class_, least, exponent);
+    FLAGS_RESTORE;
+    return product;
+}
+
+void cact_cross_entropy_slope(cact_type type, size_t rows, size_t n, const void *p, const int64_t *class_,
+                              const void *share, void *grad)
+{
+    FLAGS_SAVE;
+    cact_training_loops(type)->cross_entropy_slope(rows, n, p, class_, share, grad);
+    FLAGS_RESTORE;
+}

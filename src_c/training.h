@@ -142,3 +142,32 @@ static void apply_mask(size_t n, const void *a, const void *mask, void *out)
     real *to = out; /* may be a */
     PARAMETERS to[i] = x[i] * factor[i];
 }
+
+/* The gradient of the cross-entropy of softmax p: each row's share (p - 1 at its class). */
+static void cross_entropy_slope(size_t rows, size_t n, const void *p, const int64_t *class_, const void *share,
+                                void *grad)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const real *restrict x = (const real *)p + r * n, w = ((const real *)share)[r];
+        real *restrict g = (real *)grad + r * n;
+        PARAMETERS g[i] = x[i] * w;
+        g[class_[r]] = (x[class_[r]] - 1) * w;
+    }
+}
+
+/* Of p at each row's class the product, as a number from 1 to 2 and a power of 2; NaN where one is below `least`. */
+static double product_of_chosen(size_t rows, size_t n, const void *p, const int64_t *class_, double least,
+                                int64_t *exponent)
+{
+    double product = 1;
+    *exponent = 0;
+    for (size_t r = 0; r < rows; r++) {
+        const double chosen = ((const real *)p)[r * n + (size_t)class_[r]];
+        if (!(chosen >= least))
+            return NAN;
+        const uint64_t bits = to_bits(product * chosen);
+        *exponent += (int64_t)(bits >> 52) - 1023;
+        product = from_bits((bits & ((UINT64_C(1) << 52) - 1)) | to_bits(1.0));
+    }
+    return product;
+}

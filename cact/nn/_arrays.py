@@ -1,4 +1,4 @@
-"""Where layers and losses write their results."""
+"""Where layers and losses write their results, and what they do to rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ from typing import Any
 
 import numpy as np
 
+from .. import _backend
 from ._validate import Array
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "add_row", "sum_rows"]
+
+
+def _in_c(a: Array, row: Array) -> bool:
+    """Whether C takes these; of one column NumPy's sum is in another order."""
+    return _backend.active() == "c" and a.dtype == row.dtype and a.flags.c_contiguous and row.size > 1
+
+
+def add_row(a: Array, row: Array) -> None:
+    """``a += row``; in C in a third of the time for small arrays, with the same bits."""
+    if _in_c(a, row):
+        _backend.compiled.add_row(a, row)
+    else:
+        a += row
+
+
+def sum_rows(a: Array, out: Array) -> None:
+    """``np.add.reduce(a, axis=0, out=out)``, likewise."""
+    if _in_c(a, out):
+        _backend.compiled.sum_rows(a, out)
+    else:
+        np.add.reduce(a, axis=0, out=out)
 
 
 class Workspace:

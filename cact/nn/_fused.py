@@ -32,8 +32,8 @@ def fused(layers: Sequence[Layer]) -> Iterator[Layer | FusedDense]:
 
 def _one(dense: Layer, second: Layer | None = None, third: Layer | None = None) -> FusedDense | None:
     """The layers as one: a Dense, an activation of the C table and perhaps a Dropout; None for any other."""
-    if type(dense) is not Dense or type(second) is not Activation or second.params:
-        return None
+    if type(dense) is not Dense or type(second) is not Activation or second.params or dense.n_out == 1:
+        return None  # of one column NumPy's sum, the bias's gradient, is in another order
     f, compiled = second.activation, _backend.compiled
     record = f._record
     values = tuple(f.params.values())

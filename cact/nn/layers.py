@@ -10,7 +10,7 @@ import numpy as np
 from .._lookup import get
 from .._registry import RECORDS
 from .._shaped import RowActivation, ShapedActivation
-from ._arrays import Workspace
+from ._arrays import Workspace, add_row, sum_rows
 from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
@@ -248,7 +248,7 @@ class Dense(Layer):
         else:
             y = x @ weight
         if "bias" in self.params:
-            y += self.params["bias"]
+            add_row(y, self.params["bias"])
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
@@ -257,7 +257,7 @@ class Dense(Layer):
         else:
             self.grads["weight"][...] = self._x.T @ dy
         if "bias" in self.grads:
-            np.add.reduce(dy, axis=0, out=self.grads["bias"])
+            sum_rows(dy, self.grads["bias"])
         if not wanted:
             return None
         return np.matmul(dy, self.params["weight"].T, self._take("dx", (len(dy), self.n_in), self.dtype))

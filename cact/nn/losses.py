@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _backend
 from .._lookup import get
 from ._arrays import Workspace
 from ._validate import INSIDE, POSITIVE, Array, float_dtype, matrix, none_of, real
@@ -34,6 +35,10 @@ __all__ = [
 _exponential, _log_softmax, _sigmoid, _softmax, _softplus = map(
     get, ("exponential", "log_softmax", "sigmoid", "softmax", "softplus")
 )
+
+
+LN2 = math.log(2)
+LEAST = 1e-37  # the least probability that float32 has with all its digits, nearly
 
 
 @functools.cache
@@ -233,10 +238,7 @@ class SoftmaxCrossEntropy(Loss):
 
     name = "cross_entropy"
 
-    _hard: tuple[Array, Array, Array] | None = None
-    _shape: tuple[int, ...] = ()
-    _starts: Array  # of the rows in a flat array of that shape
-    _transient = Loss._transient | {"_shape", "_starts"}
+    _hard: tuple[Array, Array] | None = None  # classes and shares
 
     def link(self, output: Array) -> Array:
         """The softmax: probabilities of the classes, (samples, classes)."""
@@ -267,24 +269,36 @@ class SoftmaxCrossEntropy(Loss):
         shape, dtype = output.shape, output.dtype
         share = self._weigh(len(output), dtype, sample_weight)
         p = self._slope = _softmax(output, out=self._take("slope", shape, dtype))
-        if self._shape != shape:
-            self._shape, self._starts = shape, np.arange(0, output.size, shape[1])
-        at = self._starts + target.astype(np.intp, copy=False)
-        chosen = p.take(at)
-        self._hard = at, share, chosen
-        log_p = np.log(chosen)
-        if not log_p.dot(log_p) < 7500:  # perhaps one below -87, where p in float32 has lost digits
-            log_p = _log_softmax(output).ravel()[at]
+        target = np.ascontiguousarray(target, np.int64)
+        self._hard = target, share
+        if sample_weight is None and _backend.active() == "c":  # one logarithm, of the product
+            product, exponent = _backend.compiled.product_of_chosen(p, target, LEAST)
+            if product == product:
+                sum_of_logs: float = math.log(product) + exponent * LN2
+                return abs(sum_of_logs) / len(target)
+        rows = np.arange(len(target))
+        chosen = p[rows, target]
+        if chosen.min() >= LEAST:
+            losses = np.log(chosen)
+        else:
+            losses = _log_softmax(output)[rows, target]
             unweighted = share == 0  # there it may be infinite
-            if unweighted.any():
-                log_p[unweighted], p[unweighted], chosen[unweighted] = 0, 0, 0
-        return abs(_mean(log_p, share))
+            losses[unweighted], p[unweighted] = 0, 0
+        return abs(_mean(losses, share))
 
     def _backward(self) -> Array:
-        grad = super()._backward()
-        if self._hard is not None:
-            at, share, chosen = self._hard
-            grad.put(at, (chosen - _scalar(1.0, grad.dtype)) * share)
+        if self._hard is None:
+            return super()._backward()
+        target, share = self._hard
+        p = self._slope
+        assert p is not None
+        grad = self._take("grad", p.shape, p.dtype)
+        if _backend.active() == "c":
+            _backend.compiled.cross_entropy_slope(p, target, share, grad)
+            return grad
+        np.multiply(p, self._factor, out=grad)
+        rows = np.arange(len(target))
+        grad[rows, target] = (p[rows, target] - _scalar(1.0, p.dtype)) * share
         return grad
 
     def _parts(self, output: Array, target: Array) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._arrays import add_row, sum_rows
 from ._validate import POSITIVE, SHARE, Array, count, float_dtype, real
 from .layers import Layer
 
@@ -106,14 +107,14 @@ class BatchNorm(Layer):
         self._training = training
         xhat *= self._inv_std
         np.multiply(xhat, self.params["gamma"], out=y)
-        y += self.params["beta"]
+        add_row(y, self.params["beta"])
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         dgamma, dbeta = self.grads["gamma"], self.grads["beta"]
         dx = self._take("dx", dy.shape, dy.dtype)
         np.add.reduce(np.multiply(dy, self._xhat, out=dx), axis=0, out=dgamma)
-        np.add.reduce(dy, axis=0, out=dbeta)
+        sum_rows(dy, dbeta)
         if not wanted:
             return None
         scale = self.params["gamma"] * self._inv_std
@@ -187,13 +188,13 @@ class LayerNorm(Layer):
         np.divide(1, inv_std, out=inv_std)
         xhat *= inv_std
         np.multiply(xhat, self.params["gamma"], out=y)
-        y += self.params["beta"]
+        add_row(y, self.params["beta"])
         return y
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         dx = self._take("dx", dy.shape, dy.dtype)
         np.add.reduce(np.multiply(dy, self._xhat, out=dx), axis=0, out=self.grads["gamma"])
-        np.add.reduce(dy, axis=0, out=self.grads["beta"])
+        sum_rows(dy, self.grads["beta"])
         if not wanted:
             return None
         # a row's mean and variance depend on x too: their part is what gamma*dy has along 1 and along xhat

@@ -76,6 +76,7 @@ NETWORKS = {
     "dropout, gelu": lambda **kw: nn.mlp((9, 40, 1300, 3), "gelu", dropout=0.9, **kw),
     "dropout, bound": lambda **kw: nn.mlp((9, 5000, 3), cact.get("elu", alpha=0.3), dropout=0.1, **kw),
     "alpha dropout": lambda **kw: nn.mlp((9, 13, 7, 3), "selu", dropout=0.2, **kw),
+    "narrow": lambda **kw: nn.mlp((9, 1, 2, 3), "tanh", **kw),
     "wide": lambda **kw: nn.mlp((9, 5000, 3), "gelu", **kw),
 }
 
@@ -88,7 +89,7 @@ def test_a_step_has_the_bits_of_the_layers(build, dtype):
     one, other = build(dtype=dtype, rng=5), build(dtype=dtype, rng=5)
     optimizers = nn.Adam(one, 0.01), nn.Adam(other, 0.01)
     trainer, loss = Trainer(one, nn.SoftmaxCrossEntropy(), optimizers[0]), nn.SoftmaxCrossEntropy()
-    for rows in (8, 8, 3, 20, 8):
+    for rows in (8, 8, 3, 200, 8):
         x = rng.standard_normal((rows, 9)).astype(dtype)
         y = rng.integers(0, 3, rows)
         with trainer:
@@ -140,6 +141,66 @@ def test_a_sparse_batch_is_a_dense_one():
                 trainer.step(batch, y)
     for (key, a, _), (_, b, _) in zip(nets[0].parameters(), nets[1].parameters()):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15, err_msg=key)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 2), (5, 3), (33, 17), (2000, 2), (200, 70)])
+def test_rows_added_and_summed_have_the_bits_of_numpy(shape, dtype):
+    rng = np.random.default_rng(shape[0])
+    a, row = rng.standard_normal(shape).astype(dtype), rng.standard_normal(shape[1]).astype(dtype)
+    total = np.empty_like(row)
+    compiled.sum_rows(a, total)
+    np.testing.assert_array_equal(total, np.add.reduce(a, axis=0))
+    expected = a + row
+    compiled.add_row(a, row)
+    np.testing.assert_array_equal(a, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 1000, 100_000])
+def test_product_of_chosen(n, dtype):
+    """The sum of many logarithms as one, where their product is far below the least number."""
+    rng = np.random.default_rng(n)
+    p = rng.dirichlet(np.full(4, 0.3), n).astype(dtype).clip(1e-30)
+    classes = rng.integers(0, 4, n)
+    chosen = p[np.arange(n), classes].astype(np.longdouble)
+    product, exponent = compiled.product_of_chosen(p, classes, 1e-37)
+    assert 1 <= product < 2
+    assert np.log(np.longdouble(product)) + exponent * np.log(np.longdouble(2)) == pytest.approx(
+        np.log(chosen).sum(), rel=1e-13
+    )
+    for bad in (0.0, 1e-38, np.nan):
+        p[n // 2, classes[n // 2]] = bad
+        assert np.isnan(compiled.product_of_chosen(p, classes, 1e-37)[0])
+
+
+def test_rows_and_classes_that_do_not_fit():
+    p, grad = np.full((3, 2), 0.5), np.empty((3, 2))
+    good, share = np.zeros(3, np.int64), np.ones(3)
+    for classes in (good[:2], good.astype(np.int32), np.zeros(6, np.int64)[::2], np.zeros((3, 1), np.int64)):
+        with pytest.raises(ValueError, match="classes must be a contiguous array of int64"):
+            compiled.product_of_chosen(p, classes, 0)
+    for wrong in (-1, 2, 2**62):
+        with pytest.raises(ValueError, match=f"a class must be from 0 to 1, got {wrong}"):
+            compiled.cross_entropy_slope(p, np.array([0, wrong, 1]), share, grad)
+    for share_, grad_ in (
+        (share[:2], grad),
+        (share.astype(np.float32), grad),
+        (share, grad[:2]),
+        (share, grad.T),
+    ):
+        with pytest.raises(ValueError, match=r"arrays must be|shares must be"):
+            compiled.cross_entropy_slope(p, good, share_, grad_)
+    for row in (np.zeros(3), np.zeros(2, np.float32), np.zeros(4)[::2]):
+        for pass_ in (compiled.add_row, compiled.sum_rows):
+            with pytest.raises(ValueError, match=r"arrays must be|a row must have"):
+                pass_(p, row)
+    with pytest.raises(ValueError, match="arrays must be"):
+        compiled.add_row(p[:, ::-1], np.zeros(2))
+    read_only = np.zeros(2)
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        compiled.sum_rows(p, read_only)
 
 
 def test_the_passes_refuse_what_does_not_fit():
