@@ -131,7 +131,9 @@ def main() -> None:
     ]
     for result in results:
         threads = result.about["threads"]
-        lines += ["", f"## {threads} thread{'s' if threads > 1 else ''}", "", *section(result, entries)]
+        sizes = ", ".join(map(_measure.size_name, result.plan["sizes"]))
+        lines += ["", f"## {threads} thread{'s' if threads > 1 else ''}: {sizes} elements", ""]
+        lines += section(result, entries)
     (DOCS / f"{page}.md").write_text("\n".join(lines) + "\n")
     cells = results[0].cells
     _bench_plots.heat_map(cells, about, _measure.BEST).savefig(DOCS / f"{page}.png", dpi=70)
