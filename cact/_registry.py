@@ -119,7 +119,9 @@ def add(record: Record, *, replace: bool = False) -> None:
     keys = {_key(n) for n in (record.name, *record.aliases)}
     for key in keys - mine:
         if key in _keys:
-            raise ValueError(f"{record.name}: the name {key!r} already means {_keys[key]!r}")
+            taken = RECORDS[_keys[key]]
+            hint = "; replace=True puts another in its place" if taken.registered and not replace else ""
+            raise ValueError(f"{record.name}: the name {key!r} already means {taken.name!r}{hint}")
     for key in mine:
         del _keys[key]
     _keys.update(dict.fromkeys(keys, record.name))
@@ -224,9 +226,10 @@ def canonical(name: str) -> str:
     try:
         return _keys[_key(name)]
     except KeyError:
-        near = difflib.get_close_matches(_key(name), _keys, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(_key(name), _keys, n=3, cutoff=0.6)
         near = list(dict.fromkeys(_keys[k] for k in near))
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; see cact.names()"
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint += "; see cact.names(); functions of one's own are to be registered in each process"
         raise ValueError(f"unknown activation {name!r}{hint}") from None
 
 

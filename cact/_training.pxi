@@ -53,24 +53,45 @@ def square_sum(cnp.ndarray a not None):
     return cact_square_sum(<cact_type>reals(a, a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a))
 
 
-cdef int of_columns(cnp.ndarray z, cnp.ndarray row) except -1:
-    reals(z, z)
-    if reals(row, z) >= 0 and (cnp.PyArray_NDIM(z) != 2 or cnp.PyArray_SIZE(row) != cnp.PyArray_DIM(z, 1)):
-        raise ValueError("a row must have an element for each column")
+cdef int matrix_and_row(object a, object row) except -2:
+    """Of which both are made, if they are plain contiguous arrays and of more than one column; else -1."""
+    cdef int kind = kind_of(a)
+    if kind < 0 or kind > CACT_DOUBLE or kind_of(row) != kind:
+        return -1
+    cdef cnp.ndarray m = a, r = row
+    if (cnp.PyArray_NDIM(m) != 2 or cnp.PyArray_NDIM(r) != 1 or cnp.PyArray_DIM(r, 0) != cnp.PyArray_DIM(m, 1)
+            or cnp.PyArray_DIM(r, 0) < 2 or not cnp.PyArray_IS_C_CONTIGUOUS(m) or not cnp.PyArray_IS_C_CONTIGUOUS(r)):
+        return -1
+    return kind
 
 
-def add_row(cnp.ndarray z not None, cnp.ndarray row not None):
-    """z += row, for a 2-D array."""
-    of_columns(z, row)
-    cdef int kind = written(z, z)
-    cact_add_row(<cact_type>kind, cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1), cnp.PyArray_DATA(row), cnp.PyArray_DATA(z))
+def add_row(a, row):
+    """a += row, if these are plain arrays; whether they are."""
+    cdef int kind = matrix_and_row(a, row)
+    if kind < 0 or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>a):
+        return False
+    cdef cnp.ndarray m = a
+    cdef void *to = cnp.PyArray_DATA(m)
+    cdef const void *b = cnp.PyArray_DATA(<cnp.ndarray>row)
+    cdef size_t rows = cnp.PyArray_DIM(m, 0), n = cnp.PyArray_DIM(m, 1)
+    with nogil:
+        cact_add_row(<cact_type>kind, rows, n, b, to)
+    return True
 
 
-def sum_rows(cnp.ndarray a not None, cnp.ndarray out not None):
-    """out = the sum of a's rows."""
-    of_columns(a, out)
-    cdef int kind = written(out, a)
-    cact_sum_rows(<cact_type>kind, cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DATA(a), cnp.PyArray_DATA(out))
+def sum_rows(a, out):
+    """out = the sum of a's rows, if these are plain arrays of more than one column, which NumPy sums in another order;
+    whether they are."""
+    cdef int kind = matrix_and_row(a, out)
+    if kind < 0 or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return False
+    cdef cnp.ndarray m = a
+    cdef const void *b = cnp.PyArray_DATA(m)
+    cdef void *to = cnp.PyArray_DATA(<cnp.ndarray>out)
+    cdef size_t rows = cnp.PyArray_DIM(m, 0), n = cnp.PyArray_DIM(m, 1)
+    with nogil:
+        cact_sum_rows(<cact_type>kind, rows, n, b, to)
+    return True
 
 
 cdef const int64_t *classes_of(cnp.ndarray p, cnp.ndarray target) except NULL:
@@ -78,8 +99,9 @@ cdef const int64_t *classes_of(cnp.ndarray p, cnp.ndarray target) except NULL:
     cdef Py_ssize_t rows, n, r
     reals(p, p)
     if (cnp.PyArray_NDIM(p) != 2 or cnp.PyArray_NDIM(target) != 1 or cnp.PyArray_TYPE(target) != cnp.NPY_INT64
-            or not cnp.PyArray_IS_C_CONTIGUOUS(target) or cnp.PyArray_DIM(target, 0) != cnp.PyArray_DIM(p, 0)):
-        raise ValueError("classes must be a contiguous array of int64, one for each row")
+            or not cnp.PyArray_IS_C_CONTIGUOUS(target) or not cnp.PyArray_ISBEHAVED_RO(target)
+            or cnp.PyArray_DIM(target, 0) != cnp.PyArray_DIM(p, 0)):
+        raise ValueError("classes must be a plain contiguous array of int64, one for each row")
     cdef const int64_t *t = <const int64_t *>cnp.PyArray_DATA(target)
     rows, n = cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1)
     for r in range(rows):
@@ -92,8 +114,12 @@ def product_of_chosen(cnp.ndarray p not None, cnp.ndarray target not None, doubl
     """The product of p at each row's class: a number from 1 to 2, and a power of 2; NaN if one is below `least`."""
     cdef const int64_t *t = classes_of(p, target)
     cdef int64_t exponent
-    cdef double product = cact_product_of_chosen(<cact_type>kind_of(p), cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1),
-                                                 cnp.PyArray_DATA(p), t, least, &exponent)
+    cdef double product
+    cdef cact_type kind = <cact_type>kind_of(p)
+    cdef const void *data = cnp.PyArray_DATA(p)
+    cdef size_t rows = cnp.PyArray_DIM(p, 0), n = cnp.PyArray_DIM(p, 1)
+    with nogil:
+        product = cact_product_of_chosen(kind, rows, n, data, t, least, &exponent)
     return product, exponent
 
 
@@ -104,8 +130,12 @@ def cross_entropy_slope(cnp.ndarray p not None, cnp.ndarray target not None, cnp
     cdef int kind = written(grad, p)
     if reals(share, p) != kind or not same_shape(grad, p) or cnp.PyArray_SIZE(share) != cnp.PyArray_DIM(p, 0):
         raise ValueError("shares must be one for each row, and the gradient of p's shape")
-    cact_cross_entropy_slope(<cact_type>kind, cnp.PyArray_DIM(p, 0), cnp.PyArray_DIM(p, 1), cnp.PyArray_DATA(p), t,
-                             cnp.PyArray_DATA(share), cnp.PyArray_DATA(grad))
+    cdef const void *data = cnp.PyArray_DATA(p)
+    cdef const void *shares = cnp.PyArray_DATA(share)
+    cdef void *to = cnp.PyArray_DATA(grad)
+    cdef size_t rows = cnp.PyArray_DIM(p, 0), n = cnp.PyArray_DIM(p, 1)
+    with nogil:
+        cact_cross_entropy_slope(<cact_type>kind, rows, n, data, t, shares, to)
 
 
 cdef class LayerPass:
@@ -117,16 +147,13 @@ cdef class LayerPass:
         An elementwise activation of the C table.
     values : tuple of float
         All its parameters.
-    rate : float
-        Of the dropout; unused without a mask.
     """
     cdef int index
-    cdef double rate
     cdef double values[CACT_MAX_PARAMS]
 
-    def __init__(self, str name not None, tuple values not None, double rate=0):
+    def __cinit__(self, str name not None, tuple values not None):
         cdef int k
-        self.index, self.rate = _index[name], rate
+        self.index = _index[name]
         if cact_params(self.index) != len(values) or cact_rows(self.index) or cact_side(self.index):
             raise ValueError(f"{name} is no elementwise activation of {len(values)} parameters")
         for k in range(len(values)):
@@ -147,8 +174,8 @@ cdef class LayerPass:
         return cact_layer(self.index, <cact_type>kind_of(z), cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1), &self.values[0])
 
     def forward(self, cnp.ndarray z not None, cnp.ndarray bias, cnp.ndarray y not None, cnp.ndarray mask=None,
-                cnp.ndarray dropped=None):
-        """z += bias; y = f(z); with a mask of numbers in [0, 1): mask = its factors, dropped = y mask."""
+                cnp.ndarray dropped=None, double rate=0):
+        """z += bias; y = f(z); with a mask of numbers in [0, 1): mask = its factors of dropout, dropped = y mask."""
         cdef cnp.ndarray array
         if (mask is None) != (dropped is None):
             raise ValueError("mask and dropped go together")
@@ -158,23 +185,26 @@ cdef class LayerPass:
                 written(array, z)
         cdef cact_dropout dropout
         if mask is not None:
-            dropout = cact_dropout(self.rate, cnp.PyArray_DATA(mask), cnp.PyArray_DATA(dropped))
+            dropout = cact_dropout(rate, cnp.PyArray_DATA(mask), cnp.PyArray_DATA(dropped))
         cdef void *b = NULL if bias is None else cnp.PyArray_DATA(bias)
         cdef const cact_dropout *p = NULL if mask is None else &dropout
         with nogil:
             cact_layer_forward(&layer, b, cnp.PyArray_DATA(z), cnp.PyArray_DATA(y), p)
 
-    def backward(self, cnp.ndarray dy not None, cnp.ndarray z not None, cnp.ndarray dz not None, cnp.ndarray dbias,
+    def backward(self, dy not None, cnp.ndarray z not None, cnp.ndarray dz not None, cnp.ndarray dbias,
                  cnp.ndarray mask=None):
-        """dz = dy mask f'(z), with the mask that forward left; dbias = the sum of its rows."""
+        """dz = dy mask f'(z), with the mask that forward left; dbias = the sum of its rows.  dy may be any array."""
+        if kind_of(dy) != kind_of(z) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dy):
+            dy = numpy.require(dy, z.dtype, "CAE")
         cdef cact_layer layer = self.layer((z, dy, dz, mask), dbias)
         written(dz, z)
         if dbias is not None:
             written(dbias, z)
+        cdef const void *slopes = cnp.PyArray_DATA(<cnp.ndarray>dy)
         cdef cact_dropout dropout
         if mask is not None:
-            dropout = cact_dropout(self.rate, cnp.PyArray_DATA(mask), NULL)
+            dropout = cact_dropout(0, cnp.PyArray_DATA(mask), NULL)
         cdef void *b = NULL if dbias is None else cnp.PyArray_DATA(dbias)
         cdef const cact_dropout *p = NULL if mask is None else &dropout
         with nogil:
-            cact_layer_backward(&layer, cnp.PyArray_DATA(dy), cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b, p)
+            cact_layer_backward(&layer, slopes, cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b, p)

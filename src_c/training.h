@@ -113,11 +113,11 @@ static void add_row(size_t rows, size_t n, const void *row, void *a)
     }
 }
 
-/* As np.add.reduce(a, axis=0): the first row, then each of the others. */
+/* As np.add.reduce(a, axis=0): 0 and the first row, which makes 0 of -0, then each of the others. */
 static void sum_rows(size_t rows, size_t n, const void *a, void *out)
 {
     real *restrict sum = out;
-    PARAMETERS sum[i] = rows ? ((const real *)a)[i] : 0;
+    PARAMETERS sum[i] = (rows ? ((const real *)a)[i] : 0) + 0;
     for (size_t r = 1; r < rows; r++) {
         const real *restrict x = (const real *)a + r * n;
         PARAMETERS sum[i] += x[i];

@@ -12,24 +12,15 @@ from ._validate import Array
 __all__ = ["Workspace", "add_row", "sum_rows"]
 
 
-def _in_c(a: Array, row: Array) -> bool:
-    """Whether C takes these; of one column NumPy's sum is in another order."""
-    return _backend.active() == "c" and a.dtype == row.dtype and a.flags.c_contiguous and row.size > 1
-
-
 def add_row(a: Array, row: Array) -> None:
     """``a += row``; in C in a third of the time for small arrays, with the same bits."""
-    if _in_c(a, row):
-        _backend.compiled.add_row(a, row)
-    else:
+    if not (_backend.active() == "c" and _backend.compiled.add_row(a, row)):
         a += row
 
 
 def sum_rows(a: Array, out: Array) -> None:
     """``np.add.reduce(a, axis=0, out=out)``, likewise."""
-    if _in_c(a, out):
-        _backend.compiled.sum_rows(a, out)
-    else:
+    if not (_backend.active() == "c" and _backend.compiled.sum_rows(a, out)):
         np.add.reduce(a, axis=0, out=out)
 
 

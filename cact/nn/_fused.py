@@ -46,11 +46,8 @@ def _one(dense: Layer, second: Layer | None = None, third: Layer | None = None) 
         or not all(isinstance(value, (int, float)) for value in values)
     ):
         return None
-    dropout = third if type(third) is Dropout and third.rate else None
-    rate = dropout.rate if dropout else 0.0
-    return FusedDense(
-        dense, second, dropout, compiled.LayerPass(record.name, tuple(map(float, values)), rate)
-    )
+    dropout = third if type(third) is Dropout else None
+    return FusedDense(dense, second, dropout, compiled.LayerPass(record.name, tuple(map(float, values))))
 
 
 class FusedDense:
@@ -77,11 +74,13 @@ class FusedDense:
         else:
             z[...] = x @ self.params["weight"]
         activation.z, activation.dz, activation._y = z, None, None
-        if dropout is None:
+        if dropout is None or dropout.rate == 0:
+            if dropout is not None:
+                dropout._mask = None
             self._passes.forward(z, self.params.get("bias"), y)
             return y
         dropped = arrays[4]
-        self._passes.forward(z, self.params.get("bias"), y, dropout._uniform(y), dropped)
+        self._passes.forward(z, self.params.get("bias"), y, dropout._uniform(y), dropped, dropout.rate)
         return dropped
 
     def outputs(self) -> list[Array]:
@@ -90,16 +89,16 @@ class FusedDense:
         if z is None:
             return []
         z, y, _, _, *dropped = self._arrays[len(z)]
+        if self.dropout is not None and self.dropout._mask is None:
+            dropped = [y]
         return [z, y, *dropped]
 
     def _backward(self, dy: Array, wanted: bool) -> Array | None:
         dense = self.dense
         z, _, dz, dx = self._arrays[len(dy)][:4]
         grads = dense.grads
-        if self.dropout is None:
-            self._passes.backward(dy, z, dz, grads.get("bias"))
-        else:
-            self._passes.backward(dy, z, dz, grads.get("bias"), self.dropout._mask)
+        mask = None if self.dropout is None else self.dropout._mask
+        self._passes.backward(dy, z, dz, grads.get("bias"), mask)
         self.activation.dz = dz
         if type(dense._x) is np.ndarray:
             matmul(dense._x.T, dz, grads["weight"])

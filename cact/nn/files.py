@@ -69,7 +69,10 @@ def pack(network: Sequential, prefix: str = "") -> tuple[dict[str, Array], dict[
         As `cact.save`.
     """
     if type(network) is not Sequential:
-        raise TypeError(f"a file keeps a cact.nn.Sequential, got {type(network).__name__}")
+        raise TypeError(
+            f"what is saved must be a cact.nn.Sequential or an estimator of cact.sklearn, got "
+            f"{type(network).__name__}; the path comes second"
+        )
     if len(network.layers) > MAX_LAYERS:
         raise ValueError(f"a file keeps at most {MAX_LAYERS} layers, got {len(network.layers)}")
     tensors: dict[str, Array] = {}

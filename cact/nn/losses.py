@@ -39,6 +39,7 @@ _exponential, _log_softmax, _sigmoid, _softmax, _softplus = map(
 
 LN2 = math.log(2)
 LEAST = 1e-37  # the least probability that float32 has with all its digits, nearly
+ENOUGH = 1e-3  # the least mean of logarithms that their product tells to 13 digits
 
 
 @functools.cache
@@ -266,25 +267,33 @@ class SoftmaxCrossEntropy(Loss):
         if target.ndim == 2:
             self._hard = None
             return super()._forward(output, target, sample_weight)
-        shape, dtype = output.shape, output.dtype
-        share = self._weigh(len(output), dtype, sample_weight)
-        p = self._slope = _softmax(output, out=self._take("slope", shape, dtype))
+        share = self._weigh(len(output), output.dtype, sample_weight)
+        p = _softmax(output, out=self._take("slope", output.shape, output.dtype))
         target = np.ascontiguousarray(target, np.int64)
-        self._hard = target, share
-        if sample_weight is None and _backend.active() == "c":  # one logarithm, of the product
+        if not target.flags.aligned:
+            target = target.copy()
+        if sample_weight is not None:
+            share = np.require(share, requirements=["C", "A", "E"])
+        self._slope, self._hard = p, (target, share)
+        n = len(target)
+        if sample_weight is None and _backend.active() == "c":
             product, exponent = _backend.compiled.product_of_chosen(p, target, LEAST)
-            if product == product:
-                sum_of_logs: float = math.log(product) + exponent * LN2
-                return abs(sum_of_logs) / len(target)
-        rows = np.arange(len(target))
+            sum_of_logs: float = math.log(product) + exponent * LN2
+            if abs(sum_of_logs) >= ENOUGH * n:  # not NaN
+                return abs(sum_of_logs) / n
+        rows = np.arange(n)
         chosen = p[rows, target]
         if chosen.min() >= LEAST:
-            losses = np.log(chosen)
+            logs = np.log(chosen, dtype=float)
         else:
-            losses = _log_softmax(output)[rows, target]
+            logs = _log_softmax(output)[rows, target]
             unweighted = share == 0  # there it may be infinite
-            losses[unweighted], p[unweighted] = 0, 0
-        return abs(_mean(losses, share))
+            logs[unweighted], p[unweighted] = 0, 0
+        if sample_weight is None:
+            return abs(float(logs.sum(dtype=float))) / n
+        weight = np.asarray(sample_weight, float)
+        total = weight.sum()
+        return abs(float(weight.dot(logs) / total)) if total else 0.0
 
     def _backward(self) -> Array:
         if self._hard is None:

@@ -12,7 +12,13 @@ from ..nn._validate import Array, NonFiniteError
 from ..nn.lbfgs import LBFGS
 from ._callbacks import Calls
 
-__all__ = ["fit_lbfgs"]
+__all__ = ["DIVERGED", "fit_lbfgs"]
+
+#: What scikit-learn says, word for word, of any fit that diverges.
+DIVERGED = (
+    "In scikit-learn's words: Solver produced non-finite parameter weights. "
+    "The input data may contain large values and need to be preprocessed."
+)
 
 
 def fit_lbfgs(
@@ -59,7 +65,8 @@ def fit_lbfgs(
             )
         except NonFiniteError as error:
             raise NonFiniteError(
-                f"{name}: L-BFGS iteration {estimator.n_iter_}: {error} (the weights are those after it)"
+                f"{name}: L-BFGS iteration {estimator.n_iter_}: {error} (the weights are those after it). "
+                f"{DIVERGED}"
             ) from None
         except KeyboardInterrupt:
             solver._settle_averages(X)

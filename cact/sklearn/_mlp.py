@@ -148,7 +148,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 dtype=dtype,
             )
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
+            raise type(error)(f"{name}: {str(error).removeprefix('mlp: ')}") from None
         dense = [layer for layer in network.layers if isinstance(layer, Dense)]
         for layer, intercept in zip(dense, intercepts):
             if "bias" in layer.params:
@@ -257,6 +257,9 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        for i, size in enumerate(hidden):
+            if isinstance(size, bool) or not isinstance(size, Integral):
+                raise TypeError(f"{name}: hidden_layer_sizes[{i}] must be an integer, got {size!r:.60}")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -328,7 +331,10 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         self.diagnostics_: list[dict[str, Any]] = []
 
     def _validate_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
-        X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
+        try:
+            X = validate_data(self, X, accept_sparse="csr", dtype=self.network_.dtype, reset=False)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: X_val: {error}") from None
         y = y.tocsr() if hasattr(y, "tocsr") else np.asarray(y)
         if y.ndim == 0 or y.shape[0] != X.shape[0]:
             raise ValueError(
@@ -386,6 +392,14 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
             self._best = self._keep()
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if isinstance(self.learning_rate, Real) and "'learning_rate'" in str(error):
+                raise type(error)(f"{error} The rate itself is learning_rate_init.") from None
+            raise
 
     # ------------------------------------------------------------------ diagnostics
     @_QUIET

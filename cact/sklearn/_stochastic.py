@@ -21,6 +21,7 @@ from ..nn.training import Trainer
 from ._batches import Batches, Order
 from ._callbacks import Calls
 from ._checkpoints import Loop
+from ._lbfgs import DIVERGED
 
 __all__ = ["fit_stochastic", "make_optimizer"]
 
@@ -232,13 +233,9 @@ def _epoch(estimator: Any, trainer: Trainer, batches: Batches, rows: Array, loop
 
 
 def _diverged(estimator: Any, step: int, what: Any) -> NonFiniteError:
-    theirs = (
-        "Solver produced non-finite parameter weights. The input data may contain large values and need "
-        "to be preprocessed."  # word for word scikit-learn's
-    )
     return NonFiniteError(
-        f"{type(estimator).__name__}: epoch {len(estimator.loss_curve_)}, step {step}: {what}. {theirs} "
-        "Or the learning rate may be too high."
+        f"{type(estimator).__name__}: epoch {len(estimator.loss_curve_)}, step {step}: {what}. {DIVERGED} "
+        "Scale the data, lower learning_rate_init, or set clip_norm."
     )
 
 

@@ -491,15 +491,18 @@ def test_no_partial_fit_with_lbfgs(name: str) -> None:
         assert not hasattr(theirs, "partial_fit")
 
 
-def test_what_diverges_raises() -> None:
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_what_diverges_raises(solver: str) -> None:
     """cact's NonFiniteError is a ValueError, as scikit-learn's is; it comes at once and says where."""
-    ours, theirs = pair("MLPRegressor", max_iter=5, random_state=0)
+    ours, theirs = pair("MLPRegressor", solver=solver, max_iter=5, random_state=0)
     said = (
         "Solver produced non-finite parameter weights. "
         "The input data may contain large values and need to be preprocessed."
     )
     with np.errstate(all="ignore"):
-        for model in (ours, theirs):
+        for model in (
+            (ours, theirs) if solver != "lbfgs" else (ours,)
+        ):  # where scikit-learn ends without a word
             with pytest.raises(ValueError, match=re.escape(said)):
                 model.fit(X * 1e300, MEANS)
 
