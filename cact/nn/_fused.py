@@ -86,9 +86,10 @@ class FusedDense:
     def outputs(self) -> list[Array]:
         """Of each layer, as it was last computed."""
         z = self.activation.z
-        if z is None:
+        arrays = None if z is None else self._arrays.get(len(z))
+        if arrays is None:
             return []
-        z, y, _, _, *dropped = self._arrays[len(z)]
+        z, y, _, _, *dropped = arrays
         if self.dropout is not None and self.dropout._mask is None:
             dropped = [y]
         return [z, y, *dropped]
