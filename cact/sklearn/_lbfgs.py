@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..nn._validate import Array, NonFiniteError
 from ..nn.lbfgs import LBFGS
 from ._callbacks import Calls
+from ._warn import warn
 
 __all__ = ["DIVERGED", "fit_lbfgs"]
 
@@ -70,15 +70,14 @@ def fit_lbfgs(
             ) from None
         except KeyboardInterrupt:
             solver._settle_averages(X)
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warn("Training interrupted by user.")
         else:
             estimator.loss_ = estimator._reported(result.fun - result.penalty) + result.penalty
             if result.status not in (0, 99):  # 99: a callback stopped it
-                warnings.warn(
+                warn(
                     f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
                     f"{result.message}\nIncrease max_iter, scale the data, or raise tol.",
                     ConvergenceWarning,
-                    stacklevel=4,
                 )
     estimator._show()
     calls.end()

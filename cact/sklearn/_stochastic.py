@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from ._batches import Batches, Order
 from ._callbacks import Calls
 from ._checkpoints import Loop
 from ._lbfgs import DIVERGED
+from ._warn import warn
 
 __all__ = ["fit_stochastic", "make_optimizer"]
 
@@ -72,10 +72,7 @@ def fit_stochastic(
         batch_size = min(200, n)
     else:
         if estimator.batch_size > n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                stacklevel=4,
-            )
+            warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
         batch_size = min(estimator.batch_size, n)
     normalised = any(isinstance(layer, BatchNorm) for layer in network.layers)
     batches = list(gen_batches(n, batch_size, min_batch_size=2 if normalised and n > 1 else 0))
@@ -123,16 +120,15 @@ def fit_stochastic(
                 if stop or incremental:
                     break
                 if estimator.n_iter_ == estimator.max_iter:
-                    warnings.warn(
+                    warn(
                         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                         "optimization hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=4,
                     )
                 elif loop is not None:
                     loop.epoch_done()
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warn("Training interrupted by user.")
     else:
         if loop is not None:
             loop.keeper.remove()

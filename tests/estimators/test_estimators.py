@@ -1598,6 +1598,17 @@ def test_the_examples_run(module):
 
 
 @both
+@pytest.mark.parametrize("settings", [{}, {"solver": "lbfgs"}, {"batch_size": 10**6}], ids=str)
+def test_warnings_point_at_the_line_that_called(kind, settings):
+    X, y = data(kind)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kind(max_iter=1, **settings).fit(X, y)
+    assert caught
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@both
 def test_what_is_missing_is_named(kind, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     X, y = data(kind)
