@@ -127,7 +127,7 @@ class Activation(_Caller):
         self._record = record
         self._functions = functions
         self.params = MappingProxyType({**record.defaults, **bound})
-        self.__doc__ = _docstring(record)
+        self.__doc__ = _docstring(record, self.params)
         check_order(record, self.params)
         name = record.name if functions["c"].in_c else None
         self._prepare(name, dict(self.params), len(record.learnable), next(iter(record.variants), None))
@@ -575,17 +575,24 @@ def _sum_to(a: Any, shape: tuple[int, ...]) -> Any:
         return a.sum(axis=axes, dtype=np.float64).astype(a.dtype).reshape(shape) if axes else a
 
 
-def _docstring(record: Record) -> str:
+def _docstring(record: Record, params: Mapping[str, Any]) -> str:
+    """Of a function with these parameters, which are its defaults."""
     parameters = "".join(
-        f"\n{key} : float or array_like, default {value}"
+        f"\n{key} : float or array_like, default {params[key]!r:.40}"
         + (" (learnable)" if key in record.learnable else "")
-        for key, value in record.defaults.items()
+        for key in record.defaults
     )
+    keywords = {key: value for key, value in params.items() if key not in record.learnable}
+    for key, (usual, choices) in record.variants.items():
+        keywords[key] = usual
+        words = (repr(choice) for choice in choices if isinstance(choice, str))
+        parameters += f"\n{key} : {' or '.join(words)}, default {usual!r}"
     if record.randomized:
         parameters += "\ntraining : bool, default False\nrandom_state : None, int, SeedSequence or Generator"
+        keywords |= {"training": False, "random_state": None}
     notes = ""
     if not record.elementwise:
-        parameters += "\naxis : int, default -1"
+        parameters += f"\naxis : int, default {params.get('axis', -1)}"
     if record.row_backward is not None:
         notes = "Along `axis`; backward(dy, y) takes the output.\n\n"
     elif record.gate:
@@ -593,9 +600,10 @@ def _docstring(record: Record) -> str:
             "a is the first half of x along `axis`, b the second. Two arrays of one shape are f(gate, value):"
             f"\nvalue*{record.gate}(gate), gate first.\n\n"
         )
-    learnable = "".join(f", {key}={record.defaults[key]}" for key in record.learnable)
+    learnable = "".join(f", {key}={params[key]!r:.40}" for key in record.learnable)
+    others = ", *" * bool(keywords) + "".join(f", {key}={value!r:.40}" for key, value in keywords.items())
     return (
-        f"{record.name}(x{learnable}, out=None, **kwargs)\n\n    {record.formula}\n\n"
+        f"{record.name}(x{learnable}, out=None{others}, **kwargs)\n\n    {record.formula}\n\n"
         + (f"Parameters\n----------\nx : array_like{parameters}\n\n" if parameters else "")
         + notes
         + (f"Source: {record.reference}.\n\n" if record.reference else "")

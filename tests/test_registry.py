@@ -417,3 +417,14 @@ def test_a_bound_function_outlives_its_name(engine: str) -> None:
     np.testing.assert_array_equal(cact.get("a_line")(BASE), BASE)
     pair = pickle.loads(pickle.dumps(cact.get((line, line_grad))))
     np.testing.assert_array_equal(pair.backward(BASE, BASE), BASE)
+
+
+@pytest.mark.parametrize("name", cact.names())
+def test_help_begins_with_the_signature(name: str) -> None:
+    record = cact.get(name)
+    bound = {"leaky_relu": {"negative_slope": 0.2}, "prelu": {"weight": 0.1}, "softmax": {"axis": 0}}.get(
+        name, {}
+    )
+    for f in (record, cact.get(name, **bound)):
+        assert f.__doc__ is not None
+        assert f.__doc__.splitlines()[0] == f"{name}{inspect.signature(f)}"
