@@ -19,7 +19,6 @@ import math
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .._files import remove_leftovers
+from .._warn import warn
 from ._validate import NON_NEGATIVE, Array, count, real
 from .files import Plan, read, write
 from .network import Sequential
@@ -194,7 +194,7 @@ class Keeper:
         if not self._failed:
             self._failed = True
             message = f"the checkpoint {self.path} could not be {what}: {error}; training goes on"
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warn(message, RuntimeWarning)
 
     # ------------------------------------------------------------------ reading
     def resume(self, form: Any, accept: Callable[[dict[str, Any], dict[str, Array]], None]) -> State | None:

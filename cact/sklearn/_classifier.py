@@ -455,6 +455,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _probabilities(self, output: Array) -> Array:
         return _softmax(output) if self.out_activation_ == "softmax" else _sigmoid(output)  # type: ignore[no-any-return]
 
+    def _both(self, X: Any) -> Array:
+        """The output with two columns for two classes: sigmoid(-z) is 1 - sigmoid(z) with all its digits."""
+        check_is_fitted(self)
+        output = self._output(X)
+        return np.hstack([-output, output]) if self.n_outputs_ == 1 else output
+
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class.
 
@@ -467,11 +473,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ndarray of shape (n_samples, n_classes)
             Classes as in `classes_`; for multi-label data of each label.
         """
-        check_is_fitted(self)
-        output = self._output(X)
-        if self.n_outputs_ == 1:  # sigmoid(-z), which is 1 - sigmoid(z) with all its digits
-            output = np.hstack([-output, output])
-        return self._probabilities(output)
+        return self._probabilities(self._both(X))
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`, with all its digits near 0; -inf where that is 0.
@@ -484,15 +486,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        check_is_fitted(self)
-        output = self._output(X)
-        if self.n_outputs_ == 1:
-            output = np.hstack([-output, output])
+        output = self._both(X)
         log = _log_softmax if self.out_activation_ == "softmax" else _log_sigmoid
         return np.where(self._probabilities(output) == 0, -np.inf, log(output))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         return tags

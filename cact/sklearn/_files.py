@@ -16,7 +16,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._activation import Activation
+from .._warn import warn
 from ..nn import files, schedules
 from ..nn._validate import Array
 from ..nn.dropout import Dropout
@@ -103,10 +103,9 @@ def pack(model: Any) -> tuple[str, dict[str, Array], dict[str, Any]]:
         if key in LOCAL:
             continue
         if key in DROPPED and not isinstance(value, (str, int, np.integer, type(None))):
-            warnings.warn(
+            warn(
                 f"{name}: {key} is {value!r:.60}, which a file does not keep: {DROPPED[key]!r} stands "
-                "there instead",
-                stacklevel=3,
+                "there instead"
             )
             value = DROPPED[key]
         params[key] = _named(f"{name}: {key}", value)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._warn import warn
 from ..nn._validate import Array, NonFiniteError
 from ..nn.lbfgs import LBFGS
 from ._callbacks import Calls
-from ._warn import warn
 
 __all__ = ["DIVERGED", "fit_lbfgs"]
 

@@ -393,6 +393,11 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             self.best_validation_score_ = score
             self._best = self._keep()
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _validate_params(self) -> None:
         try:
             super()._validate_params()

@@ -404,8 +404,3 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _predictions(self, output: Array) -> Array:
         y = self._loss.link(output)
         return y[:, 0] if y.shape[1] == 1 else y
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

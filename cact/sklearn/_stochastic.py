@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import gen_batches
 
+from .._warn import warn
 from ..nn._validate import Array, NonFiniteError
 from ..nn.losses import SquaredError
 from ..nn.normalization import BatchNorm
@@ -21,7 +22,6 @@ from ._batches import Batches, Order
 from ._callbacks import Calls
 from ._checkpoints import Loop
 from ._lbfgs import DIVERGED
-from ._warn import warn
 
 __all__ = ["fit_stochastic", "make_optimizer"]
 
