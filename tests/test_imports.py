@@ -18,9 +18,9 @@ ROOT = Path(cact.__file__).parent
 #: From the bottom up; a module may import those before it.  `kernels` is a face of `_backend`.
 ORDER = [
     "_need", "_warn", "_ufunc", "_registry", "_formulas", "_foreign", "_blas", "_backend", "_activation",
-    "_shaped", "_like", "_lookup", "_threads", "kernels", "_files", "_idioms", "_models", "_peers", "_measure",
-    "_tables", "_bench_plots", "bench", "nn", "diagnose", "sklearn", "_saving", "_to_onnx", "_data", "_stats",
-    "_comparison", "_compare", "plots", "cli", "__main__",
+    "_shaped", "_like", "_lookup", "_threads", "kernels", "_files", "_idioms", "_models", "_peers",
+    "_measure", "_tables", "_bench_plots", "bench", "nn", "diagnose", "sklearn", "_saving", "_to_onnx",
+    "_data", "_stats", "_comparison", "_compare", "plots", "cli", "__main__",
 ]  # fmt: skip
 
 
