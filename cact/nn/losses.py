@@ -171,13 +171,17 @@ class Loss(Workspace):
         """The losses, of each element or of each sample, and the derivatives of each element."""
         raise NotImplementedError
 
+    def _at_infinity(self, losses: Array, output: Array, target: Array) -> Array:
+        """The losses with their limits where an output is infinite, if `_parts` has NaN there."""
+        return losses
+
     def _forward(self, output: Array, target: Array, sample_weight: Array | None) -> float:
         share = self._weigh(len(output), output.dtype, sample_weight)
         losses, slope = self._parts(output, target)
         value = _mean(losses, share)
         if not math.isfinite(value):  # perhaps of a sample without weight
             counted = share > 0
-            value = _mean(losses[counted], share[counted])
+            value = _mean(self._at_infinity(losses, output, target)[counted], share[counted])
             slope = np.where(counted[:, None], slope, 0)
         self._slope = slope
         return value
@@ -379,6 +383,10 @@ class BinaryCrossEntropy(_Elementwise):
         slope -= target
         return losses, slope
 
+    def _at_infinity(self, losses: Array, output: Array, target: Array) -> Array:
+        limits = np.where((output > 0) == target, 0.0, np.inf)
+        return np.where(np.isinf(output), limits, losses)
+
 
 # ------------------------------------------------------------------------------- regression
 class SquaredError(_Elementwise):
@@ -490,6 +498,10 @@ class Poisson(_Elementwise):
         losses *= target
         losses += slope
         return losses, slope
+
+    def _at_infinity(self, losses: Array, output: Array, target: Array) -> Array:
+        limits = np.where((output < 0) & (target == 0), 0.0, np.inf)
+        return np.where(np.isinf(output), limits, losses)
 
 
 class Quantile(_Elementwise):

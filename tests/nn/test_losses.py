@@ -406,6 +406,30 @@ def test_extreme_binary_logits(dtype):
 
 
 @floats
+@pytest.mark.parametrize("weight", [None, [2.0]], ids=["even", "weighted"])
+def test_infinite_binary_logits(dtype, weight):
+    loss, weight = nn.BinaryCrossEntropy(), weight and np.array(weight, dtype)
+    limits = {(1, 1): 0, (1, 0): math.inf, (-1, 0): 0, (-1, 1): math.inf, (1, 0.5): math.inf}
+    for (sign, t), expected in limits.items():
+        x = np.array([[sign * math.inf, 0]], dtype)
+        targets = [np.array([[t, 1]], dtype)]
+        if t != 0.5:
+            targets += [targets[0].astype(int), targets[0] > 0]
+        for target in targets:
+            with np.errstate(all="raise"):
+                assert loss.forward(x, target, weight) == pytest.approx(expected + math.log(2), rel=1e-6)
+                assert np.array_equal(loss.backward(), [[(sign > 0) - t, -0.5]])
+
+
+@floats
+def test_infinite_poisson(dtype):
+    loss = nn.Poisson()
+    for x, t, expected in ((-math.inf, 0, 0), (-math.inf, 2, math.inf), (math.inf, 0, math.inf)):
+        with np.errstate(all="raise"):
+            assert loss.forward(np.array([[x], [0]], dtype), np.array([[t], [1]], dtype)) == expected
+
+
+@floats
 def test_extreme_poisson(dtype):
     loss, target = nn.Poisson(), np.array([[0], [3], [np.finfo(dtype).tiny]], dtype)
     with np.errstate(all="raise"):
