@@ -66,7 +66,10 @@ class Sequential:
                 )
             self.dtype = self.dtype or layer.dtype
             self.n_in = self.n_in or layer.n_in
-            self.n_out = layer.width(self.n_out)
+            try:
+                self.n_out = layer.width(self.n_out)
+            except ValueError as error:
+                raise ValueError(f"Sequential: layer {i}: {error}") from None
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
@@ -161,6 +164,25 @@ class Sequential:
         return result
 
 
+def hidden_activations(where: str, activation: Any, hidden: int) -> list[Any]:
+    """The activation of each hidden layer, from one for all or a list; errors name the place in it."""
+
+    def named(name: str, one: Any) -> Any:
+        try:
+            return get(one)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: {name}: {error}") from None
+
+    if not isinstance(activation, list):
+        return [named("activation", activation)] * hidden
+    if len(activation) != hidden:
+        raise ValueError(
+            f"{where}: activation must be one or a list of {hidden}, one for each hidden layer, "
+            f"got {len(activation)}"
+        )
+    return [named(f"activation[{i}]", one) for i, one in enumerate(activation)]
+
+
 def mlp(
     sizes: Sequence[int],
     activation: Any,
@@ -211,17 +233,15 @@ def mlp(
         raise ValueError(f"mlp: sizes must be at least two numbers of features, got {sizes!r:.60}")
     sizes = [count("mlp", f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     hidden = len(sizes) - 2
-    if isinstance(activation, list):
-        if len(activation) != hidden:
-            raise ValueError(f"mlp: {len(activation)} activations for {hidden} hidden layers")
-        functions = [get(a) for a in activation]
-    else:
-        functions = [get(activation)] * hidden
+    functions = hidden_activations("mlp", activation, hidden)
     if normalization not in (None, "batch", "layer"):
         raise ValueError(f"mlp: normalization must be None, 'batch' or 'layer', got {normalization!r:.60}")
     if isinstance(dropout, (list, tuple)):
         if len(dropout) != hidden:
-            raise ValueError(f"mlp: {len(dropout)} dropout rates for {hidden} hidden layers")
+            raise ValueError(
+                f"mlp: dropout must be one rate or a list of {hidden}, one for each hidden layer, "
+                f"got {len(dropout)}"
+            )
         rates = [real("mlp", f"dropout[{i}]", rate, FRACTION) for i, rate in enumerate(dropout)]
     else:
         rates = [real("mlp", "dropout", dropout, FRACTION)] * hidden
@@ -230,7 +250,12 @@ def mlp(
 
     activations = [Activation(function, dtype=dtype) for function in functions]
     # what each Dense takes: gated functions hand on other numbers of features than they get
-    taken: list[Any] = [sizes[0], *(layer.width(n) for layer, n in zip(activations, sizes[1:]))]
+    taken: list[Any] = [sizes[0]]
+    for i, layer in enumerate(activations, 1):
+        try:
+            taken.append(layer.width(sizes[i]))
+        except ValueError as error:
+            raise ValueError(f"mlp: sizes[{i}]: {error}") from None
 
     def dense(i: int, follower: Any, bias: bool = True) -> Dense:
         name, gain = init, None

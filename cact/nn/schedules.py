@@ -422,5 +422,6 @@ def get_schedule(value: Any) -> Schedule:
         return Constant(value)
     except TypeError:
         raise TypeError(
-            f"a schedule is a number, a Schedule or a function of the step, got {value!r:.60}"
+            "a schedule is a number, a Schedule (an instance, not its class) or a function of the step, "
+            f"got {value!r:.60}"
         ) from None

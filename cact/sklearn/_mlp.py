@@ -29,12 +29,11 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import diagnose
-from .._lookup import get
 from .._need import need
 from ..nn._validate import Array, NonFiniteError
-from ..nn.layers import Dense
+from ..nn.layers import Activation, Dense
 from ..nn.losses import Loss, SquaredError
-from ..nn.network import Sequential, mlp
+from ..nn.network import Sequential, hidden_activations, mlp
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.optimizers import Optimizer
 from ..nn.schedules import Schedule
@@ -123,6 +122,11 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         functions = self._functions(len(hidden))
         # the activation decides on the weights even where there is no hidden layer
         followers = functions or ([] if np.ndim(self.activation) else self._functions(1))
+        for i, (function, units) in enumerate(zip(functions, hidden)):
+            try:
+                Activation(function).width(units)
+            except ValueError as error:
+                raise ValueError(f"{name}: hidden_layer_sizes[{i}]: {error}") from None
         dropout = self.dropout if np.ndim(self.dropout) == 0 else list(self.dropout)
         intercepts: list[Array] = []
 
@@ -163,16 +167,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
         # a tuple is a pair of callables, but for one with names
         listed = isinstance(given, (list, np.ndarray))
         listed = listed or (isinstance(given, tuple) and any(isinstance(one, str) for one in given))
-        each = list(given) if listed else [given] * hidden
-        if len(each) != hidden:
-            raise ValueError(
-                f"{type(self).__name__}: activation lists {len(each)} for {hidden} hidden layers; "
-                "it must be one for all or one for each"
-            )
-        try:
-            return [get(one) for one in each]
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{type(self).__name__}: activation: {error}") from None
+        return hidden_activations(type(self).__name__, list(given) if listed else given, hidden)
 
     def _weights(self) -> Iterator[tuple[list[Array], int, dict[str, Array], str]]:
         """Where each of coefs_ and intercepts_ stands in the network.

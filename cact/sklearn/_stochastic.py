@@ -169,7 +169,10 @@ def make_optimizer(estimator: Any) -> Optimizer:
     estimator._optimizer_settings = settings
     lr: Any = estimator.learning_rate_init
     if not isinstance(estimator.learning_rate, str):
-        lr = copy.deepcopy(get_schedule(estimator.learning_rate))
+        try:
+            lr = copy.deepcopy(get_schedule(estimator.learning_rate))
+        except TypeError as error:
+            raise TypeError(f"{type(estimator).__name__}: learning_rate: {error}") from None
     elif estimator.solver != "adam":  # as in scikit-learn
         if estimator.learning_rate == "invscaling":
             lr = InverseScaling(lr, estimator.power_t)

@@ -180,16 +180,17 @@ def test_learnable_activations_learn(kind, name, dtype):
 @both
 def test_wrong_activations(kind):
     X, y = data(kind)
-    with pytest.raises(ValueError, match=r"activation lists 3 for 2 hidden layers"):
+    with pytest.raises(ValueError, match=r"activation must be one or a list of 2, one for each.*, got 3"):
         make(kind, activation=["relu"] * 3).fit(X, y)
     with pytest.raises(ValueError, match=rf"{kind.__name__}: activation: .*'no_such'"):
         make(kind, activation="no_such").fit(X, y)
-    with pytest.raises(ValueError, match=r"activation: .*'no_such'"):
-        make(kind, activation=["relu", "no_such"]).fit(X, y)
+    for each in (["relu", "no_such"], ("relu", "no_such"), np.array(["relu", "no_such"])):
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: activation\[1\]: .*'no_such'"):
+            make(kind, activation=each).fit(X, y)
     with pytest.raises(TypeError, match=r"activation: "):
         make(kind, activation=3).fit(X, y)
-    with pytest.raises(ValueError, match=rf"{kind.__name__}: .*glu.*7"):
-        make(kind, activation="glu", hidden_layer_sizes=(7,)).fit(X, y)  # of which there is no half
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: hidden_layer_sizes\[1\]: glu: .*got 7"):
+        make(kind, activation="glu", hidden_layer_sizes=(8, 7)).fit(X, y)  # of which there is no half
 
 
 @both
@@ -529,8 +530,12 @@ def test_dropout_drops(kind):
     assert rates == [0.5, 0.25]
     kinds = {type(layer) for layer in make(kind, dropout=0.5, activation="selu").fit(X, y).network_.layers}
     assert nn.AlphaDropout in kinds
-    for wrong in ([0.1], [0.1, 1.0], 1.0):
+    for wrong in ([0.1, 1.0], 1.0):
         with pytest.raises(ValueError, match="dropout"):
+            make(kind, dropout=wrong).fit(X, y)
+    needed = f"{kind.__name__}: dropout must be one rate or a list of 2, one for each hidden layer"
+    for wrong in ([0.1], (0.1, 0.1, 0.1)):
+        with pytest.raises(ValueError, match=f"{needed}, got {len(wrong)}"):
             make(kind, dropout=wrong).fit(X, y)
     with pytest.raises(ValueError, match="dropout must be 0"):
         make(kind, dropout=0.1, solver="lbfgs").fit(X, y)
@@ -690,6 +695,8 @@ def test_schedules_are_followed_and_left_alone(kind, solver):
     warm = schedules.WarmUp(schedules.InverseScaling(0.1), 5)
     first = make(kind, solver=solver, learning_rate=warm).fit(X, y)
     assert bits(first) == bits(make(kind, solver=solver, learning_rate=warm).fit(X, y))
+    with pytest.raises(TypeError, match=rf"{kind.__name__}: learning_rate: .*an instance, not its class"):
+        make(kind, solver=solver, learning_rate=schedules.Cosine).fit(X, y)
 
 
 @both

@@ -231,10 +231,10 @@ def test_get_schedule():
     [
         (0.0, ValueError, "lr must be finite and greater than 0, got 0.0"),
         (math.inf, ValueError, "lr must be finite and greater than 0, got inf"),
-        ("cosine", TypeError, "a number, a Schedule or a function of the step, got 'cosine'"),
+        ("cosine", TypeError, "a number, a Schedule .* or a function of the step, got 'cosine'"),
         (None, TypeError, "got None"),
         (True, TypeError, "got True"),
-        (schedules.Cosine, TypeError, "got <class 'cact.nn.schedules.Cosine'>"),
+        (schedules.Cosine, TypeError, "a Schedule .an instance, not its class.*schedules.Cosine'>"),
     ],
 )
 def test_get_schedule_errors(value, error, words):
@@ -349,7 +349,7 @@ def test_step_errors(make, step, error, words):
             ValueError,
             r"OneCycle: end must be in \[0, 1\], got 1.5",
         ),
-        (lambda: schedules.WarmUp("0.1", 9), TypeError, "a schedule is a number, a Schedule or a function"),
+        (lambda: schedules.WarmUp("0.1", 9), TypeError, "a schedule is a number, a Schedule .* a function"),
         (lambda: schedules.WarmUp(0.1, 0), ValueError, "WarmUp: steps must be at least 1, got 0"),
         (lambda: schedules.WarmUp(0.1, 9, start=1), ValueError, r"WarmUp: start must be in \[0, 1\), got 1"),
         (lambda: schedules.Schedule(), TypeError, "abstract"),
