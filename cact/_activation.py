@@ -524,6 +524,8 @@ def _as_array(label: str, x: Any) -> Any:
             return x
         elif hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
             x = np.from_dlpack(x)
+        elif hasattr(x, "tocsr"):  # SciPy's, of which NumPy would make an object
+            raise TypeError(f"{label}: sparse arrays are not supported; make them dense with .toarray()")
         else:
             x = np.asanyarray(x)
     if x.dtype.char not in NUMPY_TYPES and result_dtype(label, [x]).name == "bfloat16":

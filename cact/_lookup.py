@@ -157,7 +157,8 @@ def register(
     ValueError
         If the name is taken, or no identifier.
     TypeError
-        If `forward` or `grad` is not callable or their parameters differ.
+        If `name` is no string, `aliases` no sequence of them, `forward` or `grad` not callable, or
+        their parameters differ.
 
     Examples
     --------
@@ -166,6 +167,11 @@ def register(
     >>> cact.get("square").backward(1.0, np.float32([1, 2]))
     array([2., 4.], dtype=float32)
     """
+    if not isinstance(name, str):
+        raise TypeError(f"register: name must be a string, got {name!r:.60}")
+    aliases = traits.get("aliases", ())
+    if isinstance(aliases, str) or not all(isinstance(alias, str) for alias in aliases):
+        raise TypeError(f"register({name!r}): aliases must be a sequence of strings, got {aliases!r:.60}")
     if not (callable(forward) and callable(grad)):
         raise TypeError(f"register({name!r}): forward and grad must be callable")
     first, second = map(_parameters, (forward, grad))

@@ -82,6 +82,18 @@ def test_bad_dtype_of_rows(case: str, engine: str) -> None:
         assert dtype in message(error)
 
 
+@pytest.mark.parametrize("form", ["csr_matrix", "csr_array", "coo_array"])
+def test_sparse_arrays(form: str, engine: str) -> None:
+    sparse = getattr(pytest.importorskip("scipy.sparse"), form)(np.eye(4))
+    for name in ("gelu", "prelu", "softmax", "glu", "maxout"):
+        f = cact.get(name)
+        for attempt in (lambda f=f: f(sparse), lambda f=f: f.backward(sparse, np.eye(4))):
+            with pytest.raises(TypeError) as error:
+                attempt()
+            assert name in message(error)
+            assert "sparse arrays are not supported; make them dense with .toarray()" in message(error)
+
+
 @pytest.mark.parametrize("case", BAD_INPUTS)
 def test_bad_dtype_of_dy(case: str, engine: str) -> None:
     dy, dtype = BAD_INPUTS[case]

@@ -374,6 +374,19 @@ def test_register_bad_functions(f: Any, g: Any, message: str) -> None:
     assert "fresh" not in cact.names()
 
 
+@pytest.mark.parametrize("name", [3, None, b"fresh", ("fresh",)])
+def test_register_takes_a_string_as_name(name: Any) -> None:
+    with pytest.raises(TypeError, match="register: name must be a string, got "):
+        cact.register(name, forward, grad)
+
+
+@pytest.mark.parametrize("aliases", [(3,), "abc", ("fresher", None)])
+def test_register_takes_strings_as_aliases(aliases: Any) -> None:
+    with pytest.raises(TypeError, match=r"register\('fresh'\): aliases must be a sequence of strings, got "):
+        cact.register("fresh", forward, grad, aliases=aliases)
+    assert "fresh" not in cact.names()
+
+
 def test_register_unknown_trait() -> None:
     with pytest.raises(TypeError, match="colour"):
         cact.register("fresh", forward, grad, colour="red")
