@@ -1,9 +1,10 @@
 """Modern activation functions for NumPy, at memory speed and exact to the last bits.
 
 ``cact.gelu(x)``, ``cact.gelu.grad(x)``, ``cact.gelu.backward(dy, x)``; `names` lists the
-functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers, `cact.save`
-and `cact.load` keep a network or an estimator in a file, and `cact.compare` trains the same network
-with each activation.
+functions, `get` finds one by name, `info` says what runs.  `cact.nn` has the layers, `cact.sklearn`
+scikit-learn's MLP estimators with these functions.  `cact.save` and `cact.load` keep a network or an
+estimator in a file, `cact.to_onnx` makes an ONNX model of it, and `cact.compare` trains the same
+network with each activation.
 """
 
 from __future__ import annotations

@@ -236,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--jobs",
+        "--n-jobs",  # as in Python
         type=_COUNT,
         default=_cpus(),
         metavar="N",

@@ -82,8 +82,12 @@ def test_defaults_are_those_of_compare(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["compare", "iris"]) == 130
     for key in ("width", "epochs", "batch_size", "optimizer", "lr", "seed"):
         assert seen[key] == defaults[key]
+    assert seen["n_jobs"] == cli._cpus()
     assert (seen["depths"], seen["repeats"]) == ([3, 10], 5)
     assert seen["activations"] == _compare.configurations()
+    for option in ("--jobs", "--n-jobs"):
+        assert cli.main(["compare", "iris", option, "77"]) == 130
+        assert seen.pop("n_jobs") == 77
 
 
 def test_list_and_info(capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,6 +132,12 @@ def test_subpackages_on_first_use() -> None:
     assert out.split() == ["False", "cact.kernels"]
 
 
+def test_the_docstring_names_what_is_loaded_on_first_use() -> None:
+    for name in ("compare", "load", "nn", "save", "sklearn", "to_onnx"):
+        assert name in dir(cact)
+        assert f"`cact.{name}`" in str(cact.__doc__)
+
+
 def test_importing_leaves_the_process_alone() -> None:
     """No thread, no floating-point mode, no signal handler, no warning filter, no seed."""
     code = """
