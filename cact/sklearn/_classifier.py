@@ -115,9 +115,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         the matrix; biases are then 0.
     clip_norm : float or None, default None
         A gradient whose Euclidean norm, over all parameters, is larger is scaled to this one.
+        Not for "lbfgs".
     scoring : str, callable or None, default None
         What early stopping looks at: a scorer's name, or ``scorer(estimator, X, y)``; higher is
-        better.  None: the accuracy.  It gets the samples' weights if it takes `sample_weight`.
+        better.  None: the accuracy.  It gets the samples' weights if it takes `sample_weight`.  Only
+        with ``early_stopping=True``.
     progress_bar : bool, default False
         Whether to show a bar (tqdm's, on stderr), one step per epoch.
     diagnostics : bool, default False

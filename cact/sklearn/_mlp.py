@@ -256,15 +256,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             if isinstance(size, bool) or not isinstance(size, Integral):
                 raise TypeError(f"{name}: hidden_layer_sizes[{i}] must be an integer, got {size!r:.60}")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        if incremental and self.checkpoint is not None:
-            raise ValueError("partial_fit does not support checkpoint; save the estimator between the calls")
-        if self.checkpoint is not None and self.solver == "lbfgs":
-            raise ValueError(
-                f"{name}: solver='lbfgs' does not support checkpoint: its memory, on which the next step "
-                "depends, is inside SciPy, so that a fit that goes on from a file would have other bits"
-            )
+        self._check_combination(incremental)
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
@@ -306,6 +298,31 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
                 "values and need to be preprocessed."
             )
         return self
+
+    def _check_combination(self, incremental: bool) -> None:
+        """ValueError for settings of cact's own that nothing would read; scikit-learn lets its own be."""
+        name = type(self).__name__
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.checkpoint is not None:
+            raise ValueError("partial_fit does not support checkpoint; save the estimator between the calls")
+        if self.solver == "lbfgs":
+            no_rate = "a line search finds its steps"
+            refused = {
+                "a schedule as learning_rate": (not isinstance(self.learning_rate, str), no_rate),
+                "clip_norm": (self.clip_norm is not None, no_rate),
+                "scoring": (self.scoring is not None, "it has no early stopping"),
+                "checkpoint": (
+                    self.checkpoint is not None,
+                    "its memory, on which the next step depends, is inside SciPy, so that a fit that goes on "
+                    "from a file would have other bits",
+                ),
+            }
+            for setting, (given, reason) in refused.items():
+                if given:
+                    raise ValueError(f"{name}: solver='lbfgs' does not support {setting}: {reason}")
+        if self.scoring is not None and not self.early_stopping:
+            raise ValueError(f"{name}: scoring needs early_stopping=True, which alone looks at it")
 
     def _reset(self) -> None:
         """The attributes of a training that begins."""

@@ -711,6 +711,32 @@ def test_adaptive_divides_the_rate_and_then_stops(kind):
     assert model._optimizer.lr == pytest.approx(1e-5 / 25)
 
 
+@both
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"scoring": "r2"}, "scoring needs early_stopping=True"),
+        ({"solver": "lbfgs", "scoring": "r2"}, "solver='lbfgs' does not support scoring"),
+        ({"solver": "lbfgs", "scoring": "r2", "early_stopping": True}, "does not support scoring"),
+        ({"solver": "lbfgs", "learning_rate": schedules.Constant(0.1)}, "a schedule as learning_rate"),
+        ({"solver": "lbfgs", "learning_rate": lambda step: 0.1}, "a schedule as learning_rate"),
+        ({"solver": "lbfgs", "clip_norm": 1.0}, "solver='lbfgs' does not support clip_norm"),
+    ],
+)
+def test_settings_that_nothing_would_read(kind, settings, words):
+    X, y = data(kind)
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: .*{words}"):
+        make(kind, **settings).fit(X, y)
+
+
+@both
+@pytest.mark.parametrize("settings", [{"learning_rate": "adaptive"}, {"early_stopping": True}], ids=str)
+def test_settings_of_its_own_that_scikit_learn_lets_be(kind, settings):
+    X, y = data(kind)
+    one, other = (make(kind, solver="lbfgs", **given).fit(X, y) for given in (settings, {}))
+    assert bits(one) == bits(other)
+
+
 # ------------------------------------------------------------------ validation
 @dtypes
 @pytest.mark.parametrize("k", [2, 3])
@@ -771,6 +797,7 @@ REFUSED = {
     "scoring": (lambda X, y: (X[:, :3], y), {"scoring": "nope", "early_stopping": True}),
     "split": (lambda X, y: (X, y), {"validation_fraction": 1e-9, "early_stopping": True}),
     "dropout": (lambda X, y: (X, y), {"solver": "lbfgs", "dropout": 0.5}),
+    "clip_norm": (lambda X, y: (X[:, :3], y), {"solver": "lbfgs", "clip_norm": 1.0}),
     "batches of one": (lambda X, y: (X, y), {"batch_size": 1, "normalization": "batch"}),
 }
 
