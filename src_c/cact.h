@@ -43,8 +43,10 @@ typedef void cact_loop(size_t n, const void *const *in, const double *const *p, 
 /* The sum of n floats or doubles, in double; see vector_sum.h. */
 typedef double cact_sum(size_t n, const void *a);
 
-/* Rows: y and x are one contiguous row; backward: dx from dy and the output y. */
-typedef void cact_row(size_t n, const void *dy, const void *x, void *out);
+/* Rows: y and x are contiguous rows, up to CACT_ROWS of them; backward: dx from dy and the output y.  An output may be
+ * the input of its own row. */
+#define CACT_ROWS 16
+typedef void cact_rows_loop(size_t rows, size_t n, const void *const *dy, const void *const *x, void *const *out);
 
 /* Pieces: k elements on one side, x's where they are joined (maxout), y's where one is split (crelu, k = 2),
  * stand for one on the other.  Number i < n there has here i * step + j * apart, j < k: step is 1, or k where
@@ -56,11 +58,11 @@ enum { CACT_JOINS = 1, CACT_SPLITS };
 typedef struct {
     const char *name;
     int params;
-    int rows; /* a function of whole rows: `loop` is empty, `row` has forward and backward */
+    int rows; /* a function of whole rows: `loop` is empty, `rows_loop` has forward and backward */
     int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does */
     cact_loop *loop[CACT_OPS];
-    cact_row *row[2];
-    int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `row`; 0: any other */
+    cact_rows_loop *rows_loop[2];
+    int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `rows_loop`; 0: any other */
     cact_pieces *pieces[2];
 } cact_kernels;
 

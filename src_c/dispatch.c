@@ -395,7 +395,7 @@ void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *con
 
 /* ------------------------------------------------------------------ rows */
 typedef struct {
-    cact_row *row;
+    cact_rows_loop *loop;
     char *const *args;
     const ptrdiff_t *steps, *inner;
     const cact_type *type;
@@ -405,14 +405,20 @@ typedef struct {
     atomic_int failed;           /* no memory */
 } rows_work;
 
+#define AT_ONCE 1024 /* elements of short rows, that stay in the first-level cache: of one row alone steps wait for others */
+
 static void rows_piece(void *context, size_t begin, size_t end)
 {
     const rows_work *w = context;
-    for (size_t r = begin; r < end; r++) {
-        char *at[3];
+    const size_t most = w->n < AT_ONCE ? AT_ONCE / w->n : 1;
+    for (size_t r = begin, rows; r < end; r += rows) {
+        void *at[3][CACT_ROWS];
+        rows = end - r < most ? end - r : most;
+        rows = rows < CACT_ROWS ? rows : CACT_ROWS;
         for (int k = 0; k <= w->ins; k++)
-            at[k] = w->args[k] + (ptrdiff_t)r * w->steps[k];
-        w->row(w->n, at[0], at[w->ins - 1], at[w->ins]);
+            for (size_t i = 0; i < rows; i++)
+                at[k][i] = w->args[k] + (ptrdiff_t)(r + i) * w->steps[k];
+        w->loop(rows, w->n, (const void **)at[0], (const void **)at[w->ins - 1], at[w->ins]);
     }
 }
 
@@ -435,7 +441,7 @@ static void staged_rows_piece(void *context, size_t begin, size_t end)
             else
                 load(w->type[k], w->dtype, w->n, from, w->inner[k], block[k]);
         }
-        w->row(w->n, block[0], block[w->ins - 1], block[w->ins]);
+        w->loop(1, w->n, (const void **)&block[0], (const void **)&block[w->ins - 1], (void **)&block[w->ins]);
         char *const to = w->args[w->ins] + (ptrdiff_t)r * w->steps[w->ins];
         if (w->half)
             cact_half_store(w->half, w->n, (const float *)block[w->ins], to, w->inner[w->ins]);
@@ -458,7 +464,7 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
         return 0;
     for (int k = 0; k <= ins; k++)
         direct &= type[k] == own && (inner[k] == (ptrdiff_t)sizes[own] || n == 1);
-    rows_work w = {here->table[dtype][index].row[op == CACT_BACKWARD], args, steps, inner, type, n, ins, dtype,
+    rows_work w = {here->table[dtype][index].rows_loop[op == CACT_BACKWARD], args, steps, inner, type, n, ins, dtype,
                    is_half(type[ins]) ? &here->half[type[ins] - CACT_HALF] : NULL, 0};
     cact_piece *const piece = direct ? rows_piece : staged_rows_piece;
     FLAGS_SAVE;

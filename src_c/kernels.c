@@ -410,7 +410,7 @@ INLINE vector plus_3_by_6(vector x, real a)
 #define ROW_Y_FLOATS_USUAL ROW_Y_VECTORS_USUAL
 #define ROW_VECTORS_LEARNT ROW_VECTORS_USUAL
 #define ROW_FLOATS_LEARNT ROW_VECTORS_USUAL
-#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_row, name##_row_backward}, 0, {0, 0}},
+#define ROW_FUNCTION(name) {#name, 0, 1, HEAVY, {0}, {name##_rows, name##_rows_backward}, 0, {0, 0}},
 #define PIECES_FUNCTION(name, params, side)                                                            \
     {#name, params, 0, LIGHT, {0}, {0, 0}, side, {name##_pieces, name##_pieces_backward}},
 

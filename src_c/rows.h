@@ -274,18 +274,35 @@ static void softmax_signed(size_t n, const real *x, double sign, real *y)
     }
 }
 
-static void softmax_row(size_t n, const void *dy, const void *x, void *y)
+/* Of several rows step by step: the sum of one is awaited while the next is computed. */
+INLINE void softmax_rows_signed(size_t rows, size_t n, const void *const *x, const int negated, void *const *y)
 {
-    (void)dy;
-    if (!softmax_in_vectors(n, x, 0, y))
-        softmax_signed(n, x, 1, y);
+    shares s;
+    for (size_t r = 0; r < rows; r++)
+        s.max[r] = greatest(n, x[r], flip_of(negated));
+    for (size_t r = 0; r < rows; r++)
+        if (IN_REACH(s.max[r][0]))
+            put_exps(n, x[r], flip_of(negated), y[r], &s, r);
+        else
+            s.sum[r] = exact(1);
+    take_reciprocals(rows, &s);
+    for (size_t r = 0; r < rows; r++)
+        if (IN_REACH(s.max[r][0]))
+            times_reciprocal(n, &s, r, y[r]);
+        else
+            softmax_signed(n, x[r], negated ? -1 : 1, y[r]);
 }
 
-static void softmin_row(size_t n, const void *dy, const void *x, void *y)
+static void softmax_rows(size_t rows, size_t n, const void *const *dy, const void *const *x, void *const *y)
 {
     (void)dy;
-    if (!softmax_in_vectors(n, x, 1, y))
-        softmax_signed(n, x, -1, y);
+    softmax_rows_signed(rows, n, x, 0, y);
+}
+
+static void softmin_rows(size_t rows, size_t n, const void *const *dy, const void *const *x, void *const *y)
+{
+    (void)dy;
+    softmax_rows_signed(rows, n, x, 1, y);
 }
 
 /* dx = y (dy - sum of dy y), hi + lo in float rows too: where one y is nearly 1 all but the last digits cancel */
@@ -419,29 +436,44 @@ static void softmax_signed_backward(size_t n, const real *dy, const real *y, dou
 }
 
 /* The same where it can be in vectors. */
-INLINE void softmax_signed_backward_in_vectors(size_t n, const real *dy, const real *y, double sign, real *dx)
+INLINE void softmax_rows_signed_backward(size_t rows, size_t n, const void *const *dy_, const void *const *y_,
+                                         const int negated, void *const *dx_)
 {
-    const vector_dot d = dot_in_vectors(n, dy, y);
-    if (DOT_IN_REACH(d)) {
-        const real hi = (real)d.hi, lo = (real)((d.hi - hi) + d.lo), near = (real)(d.size * NEAR_IN_VECTORS);
-        const integers flip = (integers){0} + (sign < 0 ? SIGN_BIT : 0);
-        const int in_place = dx == dy || dx == y;
-        if (!(in_place && nearest(n, dy, hi) < near) &&
-            !(times_difference_in_vectors(n, dy, y, flip, hi, lo, dx) < near))
-            return;
+    vector_dot dots[CACT_ROWS];
+    for (size_t r = 0; r < rows; r++)
+        dots[r] = dot_in_vectors(n, dy_[r], y_[r]);
+    for (size_t r = 0; r < rows; r++) {
+        const real *dy = dy_[r], *y = y_[r];
+        real *dx = dx_[r];
+        const vector_dot d = dots[r];
+        if (DOT_IN_REACH(d)) {
+            const real hi = (real)d.hi, lo = (real)((d.hi - hi) + d.lo), near = (real)(d.size * NEAR_IN_VECTORS);
+            const int in_place = dx == dy || dx == y;
+            if (!(in_place && nearest(n, dy, hi) < near) &&
+                !(times_difference_in_vectors(n, dy, y, flip_of(negated), hi, lo, dx) < near))
+                continue;
+        }
+        softmax_signed_backward(n, dy, y, negated ? -1 : 1, dx);
     }
-    softmax_signed_backward(n, dy, y, sign, dx);
 }
 
-static void softmax_row_backward(size_t n, const void *dy, const void *y, void *dx)
+static void softmax_rows_backward(size_t rows, size_t n, const void *const *dy, const void *const *y, void *const *dx)
 {
-    softmax_signed_backward_in_vectors(n, dy, y, 1, dx);
+    softmax_rows_signed_backward(rows, n, dy, y, 0, dx);
 }
 
-static void softmin_row_backward(size_t n, const void *dy, const void *y, void *dx)
+static void softmin_rows_backward(size_t rows, size_t n, const void *const *dy, const void *const *y, void *const *dx)
 {
-    softmax_signed_backward_in_vectors(n, dy, y, -1, dx);
+    softmax_rows_signed_backward(rows, n, dy, y, 1, dx);
 }
+
+/* A function of rows that takes them one by one */
+#define ROW_BY_ROW(name, row)                                                                          \
+    static void name(size_t rows, size_t n, const void *const *dy, const void *const *x, void *const *out) \
+    {                                                                                                  \
+        for (size_t r = 0; r < rows; r++)                                                              \
+            row(n, dy[r], x[r], out[r]);                                                               \
+    }
 
 #include "rows_log.h"
 #include "simplex.h"

@@ -44,14 +44,10 @@ static __attribute__((noinline)) void minus_log(size_t n, const real *x, double 
         y[i] = one_nan((x[i] - max) - s); /* of one sign: of three roundings none is of more than the result */
 }
 
-static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
+static void log_softmax_row(size_t n, const real *x, real *y)
 {
-    const real *x = x_;
-    real *y = y_, last[LANES];
+    real last[LANES];
     double maxima;
-    (void)dy;
-    if (log_softmax_in_vectors(n, x, y))
-        return;
     take_last(x, n, (real)-INFINITY, last);
     const double max = maximum(n, x, last, 0);
     const size_t whole = n & ~(size_t)(LANES - 1);
@@ -62,6 +58,24 @@ static void log_softmax_row(size_t n, const void *dy, const void *x_, void *y_)
         minus_log(LANES, last, max, log_sum, last);
         put_last(last, n, y);
     }
+}
+
+static void log_softmax_rows(size_t rows, size_t n, const void *const *dy, const void *const *x, void *const *y)
+{
+    vector max[CACT_ROWS];
+    sums_apart sums;
+    real log_sum[CACT_ROWS];
+    (void)dy;
+    for (size_t r = 0; r < rows; r++)
+        max[r] = greatest(n, x[r], (integers){0});
+    for (size_t r = 0; r < rows; r++)
+        sum_apart(n, x[r], range_below(max[r]), &sums, r);
+    logs_of_sums(rows, &sums, log_sum);
+    for (size_t r = 0; r < rows; r++)
+        if (IN_REACH(max[r][0]))
+            minus_log_in_vectors(n, x[r], max[r][0], log_sum[r], y[r]);
+        else
+            log_softmax_row(n, x[r], y[r]);
 }
 
 /* dx = dy - e^y sum(dy).  Measured in float64: 1.5 ULP (of which 0.5 where the terms are not some times dx).  Where
@@ -204,3 +218,5 @@ static void log_softmax_row_backward(size_t n, const void *dy_, const void *y_, 
         put_last(part, n, dx);
     }
 }
+
+ROW_BY_ROW(log_softmax_rows_backward, log_softmax_row_backward)

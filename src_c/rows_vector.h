@@ -3,8 +3,9 @@
  * Which of the two computes a row depends on its numbers alone, never on where they lie: in place or not, the bits
  * are the same. */
 
-/* The maximum of sign x: exact, so its order is free.  A NaN may win or not, it makes the sum NaN either way. */
-INLINE real greatest(size_t n, const real *x, integers flip)
+/* The maximum of sign x, in all lanes: exact, so its order is free.  A NaN may win or not, it makes the sum NaN either
+ * way. */
+INLINE vector greatest(size_t n, const real *x, integers flip)
 {
     vector t[LANES / VECTOR];
     const size_t whole = n & ~(size_t)(LANES - 1);
@@ -27,17 +28,17 @@ INLINE real greatest(size_t n, const real *x, integers flip)
 #if VECTOR > 2
     t[0] = vector_at_least(t[0], swapped(t[0], 2));
 #endif
-    return t[0][0] > t[0][1] ? t[0][0] : t[0][1];
+    return vector_at_least(t[0], swapped(t[0], 1));
 }
 
 /* ------------------------------------------------------------------ softmax
- * e^(x - max) 2^UP of vectors, the difference in two words; none is subnormal down to max - BELOW, where the result is
- * 0, beside any number of others. */
+ * e^x 2^(UP - K) of vectors, K whole and near max/log 2, so that no difference to max is to be rounded; none is
+ * subnormal down to max - BELOW, where the result is 0, beside any number of others. */
 #if CACT_REAL == 32
 #define VECTOR_ROUNDER 0x1.8p23f
 #define UP 64
 #define BELOW 130
-#define REDUCIBLE 0x1p17f /* |max|, of which BELOW is more than its last bits */
+#define REDUCIBLE 0x1p17 /* |max|, of which BELOW is more than its last bits */
 #else
 #define VECTOR_ROUNDER ROUNDER
 #define UP 512
@@ -46,21 +47,27 @@ INLINE real greatest(size_t n, const real *x, integers flip)
 #endif
 #define IN_REACH(max) ((max) < REDUCIBLE && (max) > -REDUCIBLE)
 
+typedef struct {
+    vector max, k, least, rounder; /* k: K; least: max - BELOW; rounder: VECTOR_ROUNDER + UP - K */
+} exp_range;
+
+INLINE exp_range range_below(vector max)
+{
+    const vector k = vector_fma(max, vector_of((real)LOG2E), vector_of(VECTOR_ROUNDER)) - VECTOR_ROUNDER;
+    return (exp_range){max, k, max - BELOW, VECTOR_ROUNDER + UP - k};
+}
+
 /* Of m vectors: (1 + p) 2^k, k the last bits of t; p = r + r^2 Q(r).  Two vectors step by step in turn: of one the
  * steps wait for each other. */
-INLINE void exp_minus_1_shifted(const int m, const vector *x, real max, vector *t, vector *p)
+INLINE void exp_minus_1_shifted(const int m, const vector *x, exp_range range, vector *t, vector *p)
 {
-    vector d[PAIR], low[PAIR], r[PAIR], s[PAIR], q[PAIR];
-    ALL s[j] = vector_at_least(x[j], vector_of(max - BELOW));
-    ALL q[j] = vector_at_most(s[j], vector_of(-max)); /* the larger in size of the two: FastTwoSum */
-    ALL low[j] = vector_at_least(s[j], vector_of(-max));
-    ALL d[j] = q[j] + low[j];
-    ALL low[j] -= d[j] - q[j];
-    ALL t[j] = vector_fma(d[j], vector_of((real)LOG2E), vector_of(VECTOR_ROUNDER + UP));
-    ALL r[j] = t[j] - (VECTOR_ROUNDER + UP);
+    vector r[PAIR], s[PAIR], q[PAIR];
+    ALL r[j] = vector_at_least(x[j], range.least);
+    ALL t[j] = vector_fma(r[j], vector_of((real)LOG2E), range.rounder);
+    ALL s[j] = t[j] - range.rounder;
 #if CACT_REAL == 32 /* tools/pieces.py exp, 2^-28.3 */
-    ALL q[j] = vector_fma(r[j], vector_of(-0x1.62e43p-1f), d[j]); /* exact */
-    ALL r[j] = q[j] + vector_fma(r[j], vector_of(0x1.05c61p-29f), low[j]);
+    ALL q[j] = vector_fma(s[j], vector_of(-0x1.62e43p-1f), r[j]); /* exact */
+    ALL r[j] = vector_fma(s[j], vector_of(0x1.05c61p-29f), q[j]);
     ALL s[j] = r[j] * r[j];
     ALL q[j] = vector_fma(r[j], vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.5558acp-5f));
@@ -68,8 +75,8 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, real max, vector *
     ALL q[j] = vector_fma(q[j], r[j], vector_of(0x1.fffffcp-2f));
 #else /* tools/exp_rows.py, 2^-57.8 */
     vector odd[PAIR];
-    ALL q[j] = vector_fma(r[j], vector_of(-LN2_HI), d[j]); /* exact */
-    ALL r[j] = q[j] + vector_fma(r[j], vector_of(-LN2_LO), low[j]);
+    ALL q[j] = vector_fma(s[j], vector_of(-LN2_HI), r[j]); /* exact */
+    ALL r[j] = vector_fma(s[j], vector_of(-LN2_LO), q[j]);
     ALL s[j] = r[j] * r[j];
     ALL q[j] = vector_fma(vector_of(0x1.28acaf2b09971p-22), s[j], vector_of(0x1.a0199afed257ep-16));
     ALL odd[j] = vector_fma(vector_of(0x1.ad7d41b9f4111p-26), s[j], vector_of(0x1.71df25fd72b54p-19));
@@ -87,21 +94,22 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, real max, vector *
 #define MANTISSA (CACT_REAL == 32 ? 23 : 52) /* bits */
 
 /* To 0.7 ULP */
-INLINE void exp_shifted(const int m, const vector *x, real max, vector *e)
+INLINE void exp_shifted(const int m, const vector *x, exp_range range, vector *e)
 {
     vector t[PAIR], p[PAIR];
-    exp_minus_1_shifted(m, x, max, t, p);
+    exp_minus_1_shifted(m, x, range, t, p);
     ALL p[j] = 1 + p[j];
     ALL e[j] = (vector)((integers)p[j] + ((integers)t[j] << MANTISSA));
 }
 
-/* In two words, to 0.35 ULP; 0 where x is max */
-INLINE void exp_two_shifted(const int m, const vector *x, real max, vector *e, vector *low, integers *equal)
+/* In two words, to 0.35 ULP; where x is max 0, and counted */
+INLINE void exp_two_shifted(const int m, const vector *x, exp_range range, vector *e, vector *low, vector *count)
 {
     vector t[PAIR], p[PAIR];
-    exp_minus_1_shifted(m, x, max, t, p);
-    ALL equal[j] = x[j] == max;
-    ALL t[j] = (vector)((((integers)t[j] << MANTISSA) + (integers)vector_of(1)) & ~equal[j]);
+    exp_minus_1_shifted(m, x, range, t, p);
+    ALL count[j] += kept(IS_SAME(x[j], range.max), vector_of(1));
+    ALL t[j] = (vector)(((integers)t[j] << MANTISSA) + (integers)vector_of(1));
+    ALL t[j] = kept(IS_OTHER(x[j], range.max), t[j]);
     ALL e[j] = vector_fma(t[j], p[j], t[j]);
     ALL low[j] = vector_fma(t[j], p[j], t[j] - e[j]);
 }
@@ -159,68 +167,90 @@ static void all_nan(size_t n, real *y)
         y[i] = (real)NAN;
 }
 
-/* y = e^(x - max) 2^UP; of the last block in `last`, 0 for padding. */
-INLINE void put_exp_shifted(size_t n, const real *x, integers flip, real max, real *y, vector *last)
+/* Sums of e^x 2^(UP - K).  Float rows in parts, of which a lane adds up less than 2^70: what it leaves is below 2^47,
+ * and their sum off by less than 2^35, 2^-28 of the greatest e^x. */
+#if CACT_REAL == 32
+#define EXPS 512 /* of a part */
+typedef struct {
+    split_sums part;
+    wide sum[LANES / WIDE];
+} exp_sums;
+INLINE exp_sums no_exps(size_t n) { return (void)n, (exp_sums){sums_from(0x1.8p71f), {{0}}}; }
+
+INLINE void end_part(exp_sums *s)
+{
+    VECTORS add_vector(s->sum + 2 * k, s->part.sum[k] - 0x1.8p71f), add_vector(s->sum + 2 * k, s->part.rest[k]);
+    s->part = sums_from(0x1.8p71f);
+}
+
+INLINE num exps_total(exp_sums *s, size_t n) { return (void)n, end_part(s), wide_total(s->sum); }
+#else
+#define EXPS SIZE_MAX
+typedef struct {
+    split_sums part;
+} exp_sums;
+INLINE double origin_of_exps(size_t n) { return origin_above((double)(n + LANES) * 0x1p511); }
+INLINE exp_sums no_exps(size_t n) { return (exp_sums){sums_from(origin_of_exps(n))}; }
+INLINE void end_part(exp_sums *s) { (void)s; }
+INLINE num exps_total(exp_sums *s, size_t n) { return split_total(&s->part, origin_of_exps(n)); }
+#endif
+
+/* Rows of softmax on their way: the maxima, what is in no whole block, the sums and 1/sum */
+typedef struct {
+    vector max[CACT_ROWS], last[CACT_ROWS][LANES / VECTOR];
+    num sum[CACT_ROWS];
+    real hi[CACT_ROWS], lo[CACT_ROWS];
+} shares;
+
+INLINE integers flip_of(int negated) { return (integers){0} + (negated ? SIGN_BIT : 0); }
+
+/* y = e^x 2^(UP - K) of row r, of the last block in `last`, 0 for padding */
+INLINE void put_exps(size_t n, const real *x, integers flip, real *y, shares *s, size_t r)
 {
     const size_t whole = n & ~(size_t)(LANES - 1);
-    for (size_t i = 0; i < whole; i += PAIR * VECTOR) {
-        vector v[PAIR], e[PAIR];
-        PAIRS v[j] = (vector)((integers)vector_at(x + i + j * VECTOR) ^ flip);
-        exp_shifted(PAIR, v, max, e);
-        PAIRS put(y + i + j * VECTOR, e[j]);
+    const exp_range range = range_below(s->max[r]);
+    exp_sums sums = no_exps(n);
+    for (size_t i = 0; i < whole;) {
+        if (i)
+            end_part(&sums);
+        for (const size_t end = whole - i < EXPS ? whole : i + EXPS; i < end; i += LANES)
+            UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
+            {
+                vector v[PAIR], e[PAIR];
+                PAIRS v[j] = (vector)((integers)vector_at(x + i + (k + j) * VECTOR) ^ flip);
+                exp_shifted(PAIR, v, range, e);
+                PAIRS put(y + i + (k + j) * VECTOR, e[j]);
+                PAIRS add_split(&sums.part, k + j, e[j]);
+            }
     }
-    VECTORS last[k] = vector_of(0);
     LAST_VECTORS(whole, n)
     {
         const size_t i = whole + (size_t)k * VECTOR;
         const vector v = (vector)((integers)vector_first(x + i, n - i, 0) ^ flip);
-        exp_shifted(1, &v, max, last + k);
-        last[k] = kept(first_lanes(n - i), last[k]);
+        vector e;
+        exp_shifted(1, &v, range, &e);
+        s->last[r][k] = kept(first_lanes(n - i), e);
+        add_split(&sums.part, k, s->last[r][k]);
+    }
+    s->sum[r] = exps_total(&sums, n);
+}
+
+static __attribute__((noinline)) void take_reciprocals(size_t rows, shares *s)
+{
+    IVDEP for (size_t r = 0; r < rows; r++)
+    {
+        const num a = reciprocal(s->sum[r]);
+        s->hi[r] = (real)rounded(a), s->lo[r] = (real)rounded(add(a, exact(-s->hi[r])));
     }
 }
 
-#if CACT_REAL == 64
-INLINE double origin_of_exps(size_t n) { return origin_above((double)(n + LANES) * 0x1p511); }
-#endif
-
-/* 1/sum */
-INLINE num reciprocal_of_sum(size_t n, const real *y, const vector *last)
+INLINE void times_reciprocal(size_t n, const shares *s, size_t r, real *y)
 {
     const size_t whole = n & ~(size_t)(LANES - 1);
-#if CACT_REAL == 32
-    wide s[LANES / WIDE];
-    EACH s[k] = (wide){0};
-    for (size_t i = 0; i < whole; i += LANES)
-        VECTORS add_vector(s + 2 * k, vector_at(y + i + k * VECTOR));
-    LAST_VECTORS(whole, n)
-    add_vector(s + 2 * k, last[k]);
-    return 1 / wide_total(s);
-#else
-    const real origin = origin_of_exps(n);
-    split_sums s = sums_from(origin);
-    for (size_t i = 0; i < whole; i += LANES)
-        VECTORS add_split(&s, k, vector_at(y + i + k * VECTOR));
-    LAST_VECTORS(whole, n)
-    add_split(&s, k, last[k]);
-    return reciprocal(split_total(&s, origin));
-#endif
-}
-
-/* Returns whether it could. */
-INLINE int softmax_in_vectors(size_t n, const real *x, const int negated, real *y)
-{
-    const integers flip = (integers){0} + (negated ? SIGN_BIT : 0);
-    const size_t whole = n & ~(size_t)(LANES - 1);
-    const real max = greatest(n, x, flip);
-    if (!IN_REACH(max))
-        return 0;
-    vector last[LANES / VECTOR];
-    put_exp_shifted(n, x, flip, max, y, last);
-    const num r = reciprocal_of_sum(n, y, last);
-    const real hi = (real)rounded(r), lo = (real)rounded(add(r, exact(-hi)));
+    const real hi = s->hi[r], lo = s->lo[r];
     if (hi != hi) {
         all_nan(n, y);
-        return 1;
+        return;
     }
     for (size_t i = 0; i < whole; i += VECTOR) {
         const vector e = vector_at(y + i);
@@ -228,8 +258,7 @@ INLINE int softmax_in_vectors(size_t n, const real *x, const int negated, real *
     }
     LAST_VECTORS(whole, n)
     put_first(y + whole + k * VECTOR, n - whole - (size_t)k * VECTOR,
-              vector_fma(last[k], vector_of(hi), last[k] * lo));
-    return 1;
+              vector_fma(s->last[r][k], vector_of(hi), s->last[r][k] * lo));
 }
 
 /* ------------------------------------------------------------------ backward of softmax
@@ -357,84 +386,79 @@ INLINE real times_difference_in_vectors(size_t n, const real *dy, const real *y,
 /* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
 INLINE num log1p_far(num t)
 {
-    const int k = (int)(to_bits(1 + rounded(t)) >> 52) - 1023;
-    const double s = pow2(ROUNDER - k);
+    const uint64_t exponent = to_bits(1 + rounded(t)) & to_bits(INFINITY);
+    const double k = from_bits(to_bits(0x1p52) | exponent >> 52) - (0x1p52 + 1023);
+    const double s = from_bits(to_bits(0x1p1023) - exponent); /* 2^-k */
     return add(times(pair(LN2_HI, LN2_LO), k), log1p_(add(scale(t, s), exact(s - 1))));
 }
 
-/* The sum of e^(x - max) over the x below max, and how many are max: apart, because next to 1 the others would lose
- * their digits. */
-INLINE num others_in_vectors(size_t n, const real *x, real max, double *maxima)
+/* Of rows: the sum of e^x 2^(UP - K) over the x below max, and how many are max: apart, because next to 1 the others
+ * would lose their digits. */
+typedef struct {
+    double max[CACT_ROWS], k[CACT_ROWS], maxima[CACT_ROWS];
+    num others[CACT_ROWS];
+} sums_apart;
+
+INLINE void sum_apart(size_t n, const real *x, exp_range range, sums_apart *sums, size_t row)
 {
-    integers count[PAIR];
-    vector lows[LANES / VECTOR];
-    PAIRS count[j] = (integers){0};
-    VECTORS lows[k] = vector_of(0);
+    const size_t whole = n & ~(size_t)(LANES - 1);
+    vector count[LANES / VECTOR], lows[LANES / VECTOR];
+    VECTORS count[k] = lows[k] = vector_of(0);
 #if CACT_REAL == 32
     wide s[LANES / WIDE];
     EACH s[k] = (wide){0};
-#define ADD(a) add_vector(s + 2 * k, a)
+#define ADD(k, a) add_vector(s + 2 * (k), a)
 #else
     const real origin = origin_of_exps(n);
     split_sums s = sums_from(origin);
-#define ADD(a) add_split(&s, k, a)
+#define ADD(k, a) add_split(&s, k, a)
 #endif
-    for (size_t start = 0; start < n; start += CHUNK) {
-        real e[CHUNK], low[CHUNK];
-        const size_t m = n - start < CHUNK ? n - start : CHUNK, whole = m & ~(size_t)(LANES - 1);
-        for (size_t i = 0; i < whole; i += PAIR * VECTOR) {
-            vector v[PAIR], a[PAIR], b[PAIR];
-            integers equal[PAIR];
-            PAIRS v[j] = vector_at(x + start + i + j * VECTOR);
-            exp_two_shifted(PAIR, v, max, a, b, equal);
-            PAIRS put(e + i + j * VECTOR, a[j]);
-            PAIRS put(low + i + j * VECTOR, b[j]);
-            PAIRS count[j] -= equal[j];
-        }
-        for (size_t i = 0; i < whole; i += LANES)
-            VECTORS
-            {
-                ADD(vector_at(e + i + k * VECTOR));
-                lows[k] += vector_at(low + i + k * VECTOR);
-            }
-        LAST_VECTORS(whole, m)
+    for (size_t i = 0; i < whole; i += LANES)
+        UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
         {
-            const size_t i = whole + (size_t)k * VECTOR;
-            const vector v = vector_first(x + start + i, m - i, (real)-INFINITY);
-            vector a, b;
-            integers equal;
-            exp_two_shifted(1, &v, max, &a, &b, &equal);
-            ADD(a);
-            lows[k] += b;
-            count[0] -= equal;
+            vector v[PAIR], e[PAIR], low[PAIR];
+            PAIRS v[j] = vector_at(x + i + (k + j) * VECTOR);
+            exp_two_shifted(PAIR, v, range, e, low, count + k);
+            PAIRS ADD(k + j, e[j]);
+            PAIRS lows[k + j] += low[j];
         }
+    LAST_VECTORS(whole, n)
+    {
+        const size_t i = whole + (size_t)k * VECTOR;
+        const vector v = vector_first(x + i, n - i, (real)-INFINITY);
+        vector e, low;
+        exp_two_shifted(1, &v, range, &e, &low, count + k);
+        ADD(k, e);
+        lows[k] += low;
     }
 #undef ADD
-    PAIRS count[0] += j ? count[j] : (integers){0};
-    integer all_equal = 0;
-    for (int j = 0; j < VECTOR; j++)
-        all_equal += count[0][j];
-    *maxima = (double)all_equal;
 #if CACT_REAL == 32
-    return (wide_total(s) + folded(lows)) * 0x1p-64;
+    sums->others[row] = wide_total(s) + folded(lows);
 #else
-    return scale(fine_plus(split_total(&s, origin), folded(lows)), 0x1p-512);
+    sums->others[row] = fine_plus(split_total(&s, origin), folded(lows));
 #endif
+    sums->max[row] = range.max[0], sums->k[row] = range.k[0], sums->maxima[row] = folded(count);
 }
 
-INLINE int log_softmax_in_vectors(size_t n, const real *x, real *y)
+/* log of the sum of e^(x - max) */
+static __attribute__((noinline)) void logs_of_sums(size_t rows, sums_apart *sums, real *log_sum)
 {
-    const real max = greatest(n, x, (integers){0});
-    if (!IN_REACH(max))
-        return 0;
-    double maxima;
-    const num rest = others_in_vectors(n, x, max, &maxima);
-    const real log_sum = (real)rounded(log1p_far(add(exact(maxima - 1), rest)));
+    IVDEP for (size_t r = 0; r < rows; r++)
+    {
+        const double k = sums->k[r];
+        const num unit = exp_precise(sum(fma_(-k, LN2_HI, sums->max[r]), -k * LN2_LO)); /* e^max 2^-K */
+        const num others = ratio(scale(sums->others[r], CACT_REAL == 32 ? 0x1p-64 : 0x1p-512), unit);
+        log_sum[r] = (real)rounded(log1p_far(add(exact(sums->maxima[r] - 1), others)));
+    }
+}
+
+INLINE void minus_log_in_vectors(size_t n, const real *x, real max, real log_sum, real *y)
+{
+    const size_t whole = n & ~(size_t)(LANES - 1);
     if (log_sum != log_sum) {
         all_nan(n, y);
-        return 1;
+        return;
     }
-    const size_t whole = n & ~(size_t)(LANES - 1);
     for (size_t i = 0; i < whole; i += VECTOR) /* of one sign: of three roundings none is of more than the result */
         put(y + i, (vector_at(x + i) - max) - log_sum);
     LAST_VECTORS(whole, n)
@@ -442,7 +466,6 @@ INLINE int log_softmax_in_vectors(size_t n, const real *x, real *y)
         const size_t i = whole + (size_t)k * VECTOR;
         put_first(y + i, n - i, (vector_first(x + i, n - i, 0) - max) - log_sum);
     }
-    return 1;
 }
 
 /* The sum of a row, off by 2^-48 of its size or in two words, and the size, the sum of all |a|, about */

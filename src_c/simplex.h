@@ -514,3 +514,8 @@ static void entmax15_row_backward(size_t n, const void *dy_, const void *y_, voi
     if (near && !in_place && !known && any_near(n, dy, mean))
         times_root_closely(n, dy, y, dx);
 }
+
+ROW_BY_ROW(sparsemax_rows, sparsemax_row)
+ROW_BY_ROW(sparsemax_rows_backward, sparsemax_row_backward)
+ROW_BY_ROW(entmax15_rows, entmax15_row)
+ROW_BY_ROW(entmax15_rows_backward, entmax15_row_backward)

@@ -235,8 +235,8 @@ def test_sums_to_one_and_shifts(name: str, dtype: Any, rng: np.random.Generator,
     one = f(np.full((2, 1), 5, dtype))
     np.testing.assert_array_equal(one, np.full((2, 1), name != "log_softmax", dtype))
     assert not np.signbit(one).any()
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(f(x.astype(int) + 1024), f(x.astype(int)))
+    a, b = f(x.astype(int)), f(x.astype(int) + 1024)  # both near to the same
+    np.testing.assert_allclose(a, b, rtol=4 * np.finfo(a.dtype).eps)
 
 
 # ------------------------------------------------------------------ arrays
