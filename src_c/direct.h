@@ -16,11 +16,11 @@
  * gains nothing. */
 #define STREAM_AT_MOST_FROM ((size_t)64 << 20) /* bytes of all operands; less where the last cache is small */
 #define STREAMED 1024 /* bytes of a result at a time, computed in the first-level cache */
-#define AHEAD 4096    /* bytes: how far before their use inputs are asked for */
+#define AHEAD 1024    /* bytes: how far before their use inputs are asked for; 4096 takes up to 1.5 times as long on Zen 4 */
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <emmintrin.h>
+#include <immintrin.h>
 
 /* From leaf 4 of Intel's CPUID, 0x8000001d of AMD's: the same fields.  0 if they do not say. */
 static size_t last_cache(void)
@@ -47,14 +47,15 @@ static size_t stream_from(void)
     return from;
 }
 
-/* to = from, whole lines past the caches */
-static void stream(char *to, const char *from, size_t bytes)
+/* to = from, whole lines past the caches; in halves of lines, as fast as kernels could themselves (in quarters 1.3 times
+ * slower on Zen 4).  All x86-64 kernels need AVX. */
+__attribute__((target("avx"))) static void stream(char *to, const char *from, size_t bytes)
 {
     const size_t head = -(uintptr_t)to % LINE, first = head < bytes ? head : bytes;
     const size_t whole = (bytes - first) / LINE * LINE;
     memcpy(to, from, first);
-    for (size_t i = first; i < first + whole; i += sizeof(__m128i))
-        _mm_stream_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+    for (size_t i = first; i < first + whole; i += sizeof(__m256i))
+        _mm256_stream_si256((__m256i *)(to + i), _mm256_loadu_si256((const __m256i *)(from + i)));
     memcpy(to + first + whole, from + first + whole, bytes - first - whole);
 }
 
