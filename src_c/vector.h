@@ -21,6 +21,20 @@ INLINE vector look_up(const float table[4], integers i) /* table[i & 3] */
 #endif
 }
 
+INLINE vector look_up_8(const float table[8], integers i) /* table[i & 7] */
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_permutexvar_ps((__m512i)i, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+#elif defined(__AVX2__)
+    return (vector)_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i);
+#else
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = table[i[j] & 7];
+    return r;
+#endif
+}
+
 /* g'(x) where g'(-x) = 1 - g'(x), from that of -|x| */
 INLINE vector reflected(vector left, vector x) { return where(x < 0, left, 1 - left); }
 
@@ -286,6 +300,51 @@ INLINE vector exp_rounded(vector x)
     s = vector_fma(s, r, vector_of(0x1.fffffcp-2f));
     s = vector_fma(s, r, vector_of(1));
     return times_power_of_2(vector_fma(s, r, vector_of(1)), n);
+}
+
+typedef struct {
+    vector hi, lo;
+} two_words;
+
+/* e^x in two words, off by 2^-34 of it, |x| < 80: power (1 + r + rest + r^2 Q(r)), n = 8 x/log 2 rounded, r = x - n log(2)/8
+ * exact, power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j): tools/exp_rows.py, 2^-39.7. */
+INLINE two_words exp_two_words(vector x)
+{
+    static const float powers[8] = {1, 0x1.f72b84p-1f, 0x1.f06fep-1f, 0x1.ebfdaep-1f, 0x1.ea09e6p-1f, 0x1.eace54p-1f,
+                                    0x1.ee89fap-1f, 0x1.f5818ep-1f}; /* T_j less j 2^20 */
+    static const float below[8] = {0, -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a355p-25f, 0x1.26055cp-26f,
+                                   0x1.67a1cap-28f, -0x1.f9c304p-27f, -0x1.a5217cp-28f}; /* L_j */
+    const vector t = vector_fma(x, vector_of(0x1.715476p3f), vector_of(0x1.8p23f)), n = t - 0x1.8p23f;
+    const vector r = vector_fma(n, vector_of(-0x1.62e43p-4f), x);
+    const vector rest = vector_fma(n, vector_of(0x1.05c61p-32f), look_up_8(below, (integers)t));
+    const vector power = (vector)((integers)look_up_8(powers, (integers)t) + ((integers)t << 20));
+    vector q = vector_fma(r, vector_of(0x1.10fb74p-7f), vector_of(0x1.555a5ep-5f));
+    q = vector_fma(q, r, vector_of(0x1.555556p-3f));
+    q = vector_fma(q, r, vector_of(0.5f));
+    q = vector_fma(r * r, q, vector_fma(r, rest, rest));
+    const vector e = vector_fma(power, r, power);
+    const vector low = vector_fma(power, q, vector_fma(power, r, power - e)), hi = e + low;
+    return (two_words){hi, low - (hi - e)};
+}
+
+/* e^x = (1 + p + rest) 2^n for x in two words, -150 < x <= 0, the rest below 2^-26: tools/pieces.py exp, 2^-28.3 */
+typedef struct {
+    vector p, rest, n;
+} scaled_exp;
+
+INLINE scaled_exp exp_of_two_words(two_words x)
+{
+    const vector n = vector_fma(x.hi, vector_of(0x1.715476p0f), vector_of(0x1.8p23f)) - 0x1.8p23f;
+    const vector r = vector_fma(n, vector_of(-0x1.62e43p-1f), x.hi); /* exact */
+    const vector low = vector_fma(n, vector_of(0x1.05c61p-29f), x.lo);
+    vector q = vector_fma(r, vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
+    q = vector_fma(q, r, vector_of(0x1.5558acp-5f));
+    q = vector_fma(q, r, vector_of(0x1.555492p-3f));
+    q = vector_fma(q, r, vector_of(0x1.fffffcp-2f));
+    const vector s = r * r;
+    q = vector_fma(s, q, vector_fma(low, vector_fma(s, q, r), low));
+    const vector p = r + q;
+    return (scaled_exp){p, q - (p - r), n};
 }
 
 #endif

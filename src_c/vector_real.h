@@ -73,6 +73,8 @@ typedef integers lanes_mask;
 #define IS_AT_MOST(a, b) COMPARE(a, b, _CMP_LE_OQ, (a) <= (b))
 #define IS_ABOVE(a, b) COMPARE(a, b, _CMP_NLE_UQ, ~((a) <= (b))) /* or NaN */
 #define IS_BELOW(a, b) COMPARE(a, b, _CMP_NGE_UQ, ~((a) >= (b))) /* or NaN */
+#define IS_SAME(a, b) COMPARE(a, b, _CMP_EQ_OQ, (a) == (b))
+#define IS_OTHER(a, b) COMPARE(a, b, _CMP_NEQ_UQ, (a) != (b)) /* or NaN */
 #define IS_NAN(a) COMPARE(a, a, _CMP_UNORD_Q, (a) != (a))
 
 INLINE vector select_where(lanes_mask m, vector a, vector b) /* a, else b */
@@ -177,6 +179,24 @@ INLINE vector rough_reciprocal_sqrt(vector a)
     typedef uint64_t bits __attribute__((vector_size(VECTOR_BYTES)));
     return (vector)(0x5fe6eb50c7b537a9 - ((bits)a >> 1));
 #endif
+}
+
+/* sqrt(a) and 1/sqrt(a) to 2^-13, of doubles to 2^-38, a > 0, where that is enough: half the time of sqrt on
+ * Intel's AVX-512, about its time elsewhere.
+ * With h = 1 - a y^2: 1/sqrt(a) = y (1 + h/2 + 3/8 h^2 + ...) */
+typedef struct {
+    vector of, reciprocal;
+} near_root;
+
+INLINE near_root near_root_of(vector a)
+{
+    vector y = rough_reciprocal_sqrt(a), s = a * y;
+    for (int i = 0; i < CACT_REAL / 32; i++) {
+        const vector h = vector_fma(-s, y, vector_of(1));
+        const vector p = h * vector_fma(h, vector_of((real)0.375), vector_of((real)0.5));
+        s = vector_fma(s, p, s), y = vector_fma(y, p, y);
+    }
+    return (near_root){s, y};
 }
 
 /* a, but a NaN where x is one: of all bits, which is the cheapest */

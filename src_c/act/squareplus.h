@@ -3,8 +3,8 @@
  *     f = D/2, below 0 b/(2D);   f' = D/(2S), below 0 b/(2SD)
  * Where b is not 4 or x is large, in float64 t and S are divided by a power of two near the greater of t and sqrt(b),
  * so that t^2 stays in range; b/(2D) and b/(2SD) are 1/UNSCALED times as large until the end.
- * Measured in ULP, all float32: f 0.8998 at 0.0742083788, f' 0.75 at 3.49879265e-05;
- *    12 M float64: f 0.8944 at 0.111086073, f' 1.698 at -257.609604. */
+ * Measured in ULP, all float32: f 0.9116 at 0.0218115449, f' 0.75 at 3.49879265e-05;
+ *    12 M float64: f 0.873 at 0.114259518, f' 1.698 at -257.609604. */
 #ifdef BODIES
 #define SQUAREPLUS_REACH (CACT_REAL == 32 ? 0x1p30 : 0x1p400)
 ACTIVATION(squareplus)
@@ -31,20 +31,21 @@ ACTIVATION(squareplus)
         .df = x > most ? 1 : x < -most ? 0 : rounded(df) * choose(left, UNSCALED, 1),
     };
 }
-/* For b = 4: z = f(-t) = 2/D and f(t) = t + z; z^2 + t z = 1, whose residual over 2 z + t = S is what z lacks.
- * f'(-t) = 2/(D S) = 2/(S^2 + t S) = 2/e, with the low word of e; those of t^2 + 4 and of S by their residuals, which
- * float64's 2 ULP of f' do without.  t/(2 S) = 1/2 - f'(-t). */
+/* For b = 4: z = f(-t) = 2/D and f(t) = t + z; z^2 + t z = 1, whose residual over 2 z + t = S is what z lacks, so that S
+ * need not be near.  f'(-t) = 2/(D S) = 2/(S^2 + t S) = 2/e, with the low word of e; those of t^2 + 4 and of S by their
+ * residuals, which float64's 2 ULP of f' do without.  t/(2 S) = 1/2 - f'(-t). */
 IN_BOTH(squareplus, SQUAREPLUS_REACH, CACT_REAL == 32 ? 0x1p13 : SQUAREPLUS_REACH)
 {
     const vector t = vector_size(x), one = vector_of(1), two_ = vector_of(2), four = vector_of(4);
-    const vector u = vector_fma(t, t, four), s = vector_sqrt(u), z = 2 / (t + s);
-    const vector r = vector_fma(-z, z, vector_fma(-t, z, one));
-    const vector e = vector_fma(t, s, u), g = 2 / e, e_rest = vector_fma(t, s, u - e);
+    const vector u = vector_fma(t, t, four);
+    const near_root root = near_root_of(u);
+    const vector z = 2 / (t + root.of), r = vector_fma(-z, z, vector_fma(-t, z, one));
+    const vector s = vector_sqrt(u), e = vector_fma(t, s, u), g = 2 / e, e_rest = vector_fma(t, s, u - e);
     const vector u_low = vector_fma(t, t, four - u), s_low = vector_fma(-s, s, u) + u_low; /* times 2 S */
     const vector e_low = CACT_REAL == 32 ? vector_fma(s_low, (real)0.5 - g, u_low) + e_rest : e_rest;
     const vector v = vector_fma(-g, e_low, vector_fma(-g, e, two_)), left = vector_fma(v, (real)0.5 * g, g);
     return (floats){
-        .f = vector_fma(r, rough_reciprocal_sqrt(u), z) + positive(x),
+        .f = vector_fma(r, root.reciprocal, z) + positive(x),
         .df = where_negative(x, left, 1 - left),
         .f_at = t,
         .df_at = t,

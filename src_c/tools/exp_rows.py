@@ -1,4 +1,5 @@
-"""The numbers of src_c/rows_vector.h and rows_float.h:   python exp_rows.py   (needs numpy and mpmath)
+"""The numbers of src_c/rows_vector.h, rows_float.h and exp_two_words() in vector.h:
+   python exp_rows.py   (needs numpy and mpmath)
 
 e^r - 1 = r + r^2 Q(r) with the least error relative to e^r, by Lawson's iteration for the coefficients not
 yet given, of which the first is rounded, and so on.  Printed: the error as a power of 2, Q from the lowest.
@@ -55,10 +56,13 @@ def fit(end, degree, rounded, given, at_once, points):
 slack = 1 + mp.mpf(2) ** -20
 half = mp.mpf(1) / 2
 print("e^r in doubles,", fit(mp.log(2) / 2 * slack, 9, in_double, [half + 9 * mp.mpf(2) ** -53], True, 120))
-print("e^r in floats, log(2)/8,", fit(mp.log(2) / 8 * (1 + mp.mpf(2) ** -6), 3, in_float, [half], False, 80))
-print("2^(j/4) = T (1 + L), T with its exponent raised by 64 and less j 2^21, L:")
-for j in range(4):
-    power = mp.mpf(2) ** (mp.mpf(j) / 4)
-    bits = np.float32(float(in_float(power)) * 2.0**64).view(np.int32) - (j << 21)
-    low = in_float(power / in_float(power) - 1)
-    print(f"    {float(np.int32(bits).view(np.float32)).hex()} {float(low).hex()}")
+for parts, degree, raised in ((4, 3, 64), (8, 3, 0)):
+    end = mp.log(2) / (2 * parts) * (1 + mp.mpf(2) ** -6)
+    print(f"e^r in floats, log(2)/{2 * parts},", fit(end, degree, in_float, [half], False, 80))
+    shift = 23 - parts.bit_length() + 1
+    print(f"2^(j/{parts}) = T (1 + L), T with its exponent raised by {raised} and less j 2^{shift}, L:")
+    for j in range(parts):
+        power = mp.mpf(2) ** (mp.mpf(j) / parts)
+        bits = np.float32(float(in_float(power)) * 2.0**raised).view(np.int32) - (j << shift)
+        low = in_float(power / in_float(power) - 1)
+        print(f"    {float(np.int32(bits).view(np.float32)).hex()} {float(low).hex()}")
