@@ -8,12 +8,12 @@ INLINE two_reals two_reals_of(fine a) { return a; }
 
 /* dx = dy - e^y sum of two vectors, off by 2^-59 of the share; whether it is exact enough: |dx| not below 2^-6 |dy|,
  * |y| below 600.  With e^r = 1 + r + r^2/2 + r^3 C(r), of which C is that of exp_rest() in real.h, in two words. */
-INLINE integers minus_share_pair(const double *dy, two_reals sum, const double *y, double *dx)
+INLINE lanes_mask minus_share_pair(const double *dy, two_reals sum, const double *y, double *dx)
 {
     vector t[PAIR], r[PAIR], rest[PAIR], u[PAIR], s[PAIR], even[PAIR], odd[PAIR], c[PAIR], e[PAIR], a[PAIR];
-    integers enough = (integers){0} - 1;
+    lanes_mask enough = all_lanes();
     PAIRS a[j] = vector_at(y + j * VECTOR);
-    PAIRS enough &= vector_size(a[j]) < 600;
+    PAIRS enough &= IS_LESS(vector_size(a[j]), vector_of(600));
     PAIRS t[j] = vector_fma(a[j], vector_of(LOG2E), vector_of(ROUNDER));
     PAIRS u[j] = t[j] - ROUNDER;
     PAIRS r[j] = vector_fma(u[j], vector_of(-LN2_HI), a[j]); /* exact */
@@ -48,6 +48,6 @@ INLINE integers minus_share_pair(const double *dy, two_reals sum, const double *
     PAIRS u[j] = vector_fma(rest[j], s[j], u[j]);
     PAIRS r[j] = (a[j] - c[j]) - u[j];
     PAIRS put(dx + j * VECTOR, r[j]);
-    PAIRS enough &= vector_fma(vector_size(a[j]), vector_of(-0x1p-6), vector_size(r[j])) >= 0;
+    PAIRS enough &= IS_AT_MOST(0x1p-6 * vector_size(a[j]), vector_size(r[j]));
     return enough;
 }

@@ -38,15 +38,15 @@ typedef struct {
 /* dx = dy - e^y sum of two vectors, off by 2^-32 of the share; whether it is exact enough: |dx| not below 2^-6 |dy|,
  * y below 30.  e^y 2^64 = power (1 + r + rest + r^2 Q(r)): n = 4 y/log 2 rounded, r = y - n log(2)/4 exact, power =
  * T_j 2^(k + 64) where n = 4 k + j and 2^(j/4) = T_j (1 + L_j): tools/exp_rows.py. */
-INLINE integers minus_share_pair(const float *dy, two_reals sum, const float *y, float *dx)
+INLINE lanes_mask minus_share_pair(const float *dy, two_reals sum, const float *y, float *dx)
 {
     static const float powers[4] = {0x1p64f, 0x1.f06fep63f, 0x1.ea09e6p63f, 0x1.ee89fap63f}; /* T_j less j 2^21 */
     static const float below[4] = {0, 0x1.125002p-25f, 0x1.26055cp-26f, -0x1.f9c304p-27f};   /* L_j */
     const real hi = sum.hi * 0x1p-64f, lo = sum.lo * 0x1p-64f;
     vector v[PAIR], t[PAIR], r[PAIR], rest[PAIR], power[PAIR], q[PAIR], e[PAIR], low[PAIR], a[PAIR], share[PAIR];
-    integers enough = (integers){0} - 1;
+    lanes_mask enough = all_lanes();
     PAIRS v[j] = vector_at(y + j * VECTOR);
-    PAIRS enough &= v[j] < 30;
+    PAIRS enough &= IS_LESS(v[j], vector_of(30));
     PAIRS v[j] = vector_at_least(v[j], vector_of(-130));
     PAIRS t[j] = vector_fma(v[j], vector_of(0x1.715476p2f), vector_of(0x1.8p23f));
     PAIRS q[j] = t[j] - 0x1.8p23f;
@@ -70,6 +70,6 @@ INLINE integers minus_share_pair(const float *dy, two_reals sum, const float *y,
     PAIRS rest[j] = vector_fma(low[j], vector_of(hi), rest[j]);
     PAIRS share[j] -= rest[j];
     PAIRS put(dx + j * VECTOR, share[j]);
-    PAIRS enough &= vector_fma(vector_size(a[j]), vector_of(-0x1p-6f), vector_size(share[j])) >= 0;
+    PAIRS enough &= IS_AT_MOST(0x1p-6f * vector_size(a[j]), vector_size(share[j]));
     return enough;
 }

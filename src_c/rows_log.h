@@ -180,10 +180,10 @@ static __attribute__((noinline)) void minus_share_in_vectors(size_t n, const rea
 {
     const two_reals s = row->share;
     for (size_t i = 0; i < n; i += LANES) {
-        integers enough = (integers){0} - 1;
+        lanes_mask enough = all_lanes();
         for (int k = 0; k < LANES; k += PAIR * VECTOR)
             enough &= minus_share_pair(dy + i + k, s, y + i + k, dx + i + k);
-        if (!all(enough))
+        if (!all_of(enough))
             minus_share(LANES, dy + i, row, y + i, dx + i);
     }
 }

@@ -57,21 +57,6 @@ INLINE vector vector_magnitude(vector x, float most)
 #endif
 }
 
-/* Whether all are -1, and not 0 */
-INLINE int all(integers m)
-{
-#if defined(__AVX512F__)
-    return _mm512_movepi32_mask((__m512i)m) == 0xffff;
-#elif defined(__AVX2__)
-    return _mm256_movemask_ps((__m256)m) == 0xff;
-#else
-    int32_t r = -1;
-    for (int j = 0; j < VECTOR; j++)
-        r &= m[j];
-    return r != 0;
-#endif
-}
-
 /* ------------------------------------------------------------------ doubles, half as many */
 typedef double precise __attribute__((vector_size(VECTOR_BYTES)));
 

@@ -28,6 +28,8 @@ INLINE lanes_mask first_lanes(size_t count)
 #endif
 }
 
+INLINE lanes_mask all_lanes(void) { return first_lanes(VECTOR); }
+
 /* The first `count` of x, then padding. */
 INLINE vector vector_first(const real *x, size_t count, real padding)
 {
