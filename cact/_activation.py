@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _backend
 from ._foreign import arranged, labelled, plain
-from ._registry import RECORDS, Record, check_order, check_parameter
+from ._registry import RECORDS, Record, check_order, check_parameter, inspected
 from ._ufunc import NUMPY_TYPES, Output, is_foreign, result_dtype
 
 __all__ = ["Activation", "OutputActivation", "RandomizedActivation"]
@@ -383,7 +383,7 @@ class Activation(_Caller):
     def _check(self, values: list[Any]) -> None:
         """Raise where a parameter is outside its domain."""
         names = self._record.defaults
-        check_order(self._record, {k: self._checked(k, v) for k, v in zip(names, values)})
+        check_order(self._record, {k: inspected(self._record, k, v) for k, v in zip(names, values)})
 
     def _checked(self, key: str, value: Any) -> Any:
         """A parameter as a float or a float64 array inside its domain."""

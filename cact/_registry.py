@@ -173,8 +173,15 @@ def check_parameter(record: Record, key: str, value: Any) -> Any:
         ) from None
 
 
+def inspected(record: Record, key: str, value: Any) -> Any:
+    """As `check_parameter`, but an array of floats or doubles is not copied."""
+    if type(value) is np.ndarray and value.dtype.char in "fd":
+        return _tested(record, key, value)
+    return check_parameter(record, key, value)
+
+
 def _inside(record: Record, key: str, value: Any) -> Any:
-    test, words = DOMAINS[record.domains.get(key, "finite")]
+    test, _ = DOMAINS[record.domains.get(key, "finite")]
     if type(value) is float and test(value):  # the common case, quickly
         return value
     try:
@@ -185,10 +192,16 @@ def _inside(record: Record, key: str, value: Any) -> Any:
         raise TypeError(
             f"{record.name}: {key} must be a real number or an array of them, got {value!r:.60}"
         ) from None
+    _tested(record, key, number)
+    return number if number.ndim else float(number)
+
+
+def _tested(record: Record, key: str, number: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    test, words = DOMAINS[record.domains.get(key, "finite")]
     good = test(number)
     if not np.all(good):
         raise ValueError(f"{record.name}: {key} must be {words}, got {number[~good].flat[0]}")
-    return number if number.ndim else float(number)
+    return number
 
 
 def _floats(value: Any) -> np.ndarray[Any, Any]:

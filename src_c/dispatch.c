@@ -405,7 +405,9 @@ typedef struct {
     atomic_int failed;           /* no memory */
 } rows_work;
 
-#define AT_ONCE 1024 /* elements of short rows, that stay in the first-level cache: of one row alone steps wait for others */
+/* Elements of short rows that go together, as the steps of one alone wait for each other; x and y, 16 KB of doubles, stay
+ * in the first-level cache. */
+#define AT_ONCE 1024
 
 static void rows_piece(void *context, size_t begin, size_t end)
 {
@@ -441,7 +443,9 @@ static void staged_rows_piece(void *context, size_t begin, size_t end)
             else
                 load(w->type[k], w->dtype, w->n, from, w->inner[k], block[k]);
         }
-        w->loop(1, w->n, (const void **)&block[0], (const void **)&block[w->ins - 1], (void **)&block[w->ins]);
+        const void *const dy = block[0], *const x = block[w->ins - 1];
+        void *const y = block[w->ins];
+        w->loop(1, w->n, &dy, &x, &y);
         char *const to = w->args[w->ins] + (ptrdiff_t)r * w->steps[w->ins];
         if (w->half)
             cact_half_store(w->half, w->n, (const float *)block[w->ins], to, w->inner[w->ins]);

@@ -1,5 +1,6 @@
 /* rows_log.h - log_softmax, where it is not as in rows_vector.h; its backward. */
 
+#define CHUNK 256 /* elements worked on at a time, in a buffer on the stack */
 #define SCALED (sizeof(real) == 4 ? 1 : 0x1p150) /* many subnormals may have a normal sum */
 
 /* The sum of e^{x - max} over the x below max, and how many are max: apart, because next to 1
@@ -64,15 +65,19 @@ static void log_softmax_rows(size_t rows, size_t n, const void *const *dy, const
 {
     vector max[CACT_ROWS];
     sums_apart sums;
+    int in_vectors[CACT_ROWS];
     real log_sum[CACT_ROWS];
     (void)dy;
     for (size_t r = 0; r < rows; r++)
         max[r] = greatest(n, x[r], (integers){0});
-    for (size_t r = 0; r < rows; r++)
-        sum_apart(n, x[r], range_below(max[r]), &sums, r);
+    for (size_t r = 0; r < rows; r++) {
+        in_vectors[r] = IN_REACH(max[r][0]) && sum_apart(n, x[r], range_below(max[r]), &sums, r);
+        if (!IN_REACH(max[r][0]))
+            sums.max[r] = sums.k[r] = sums.maxima[r] = 0, sums.others[r] = exact(1);
+    }
     logs_of_sums(rows, &sums, log_sum);
     for (size_t r = 0; r < rows; r++)
-        if (IN_REACH(max[r][0]))
+        if (in_vectors[r])
             minus_log_in_vectors(n, x[r], max[r][0], log_sum[r], y[r]);
         else
             log_softmax_row(n, x[r], y[r]);

@@ -93,7 +93,7 @@ INLINE void exp_minus_1_shifted(const int m, const vector *x, exp_range range, v
 
 #define MANTISSA (CACT_REAL == 32 ? 23 : 52) /* bits */
 
-/* To 0.7 ULP */
+/* To 1 ULP */
 INLINE void exp_shifted(const int m, const vector *x, exp_range range, vector *e)
 {
     vector t[PAIR], p[PAIR];
@@ -102,12 +102,12 @@ INLINE void exp_shifted(const int m, const vector *x, exp_range range, vector *e
     ALL e[j] = (vector)((integers)p[j] + ((integers)t[j] << MANTISSA));
 }
 
-/* In two words, to 0.35 ULP; where x is max 0, and counted */
-INLINE void exp_two_shifted(const int m, const vector *x, exp_range range, vector *e, vector *low, vector *count)
+/* In two words, to 0.5 ULP of one; where x is max 0, and counted */
+INLINE void exp_two_shifted(const int m, const vector *x, exp_range range, vector *e, vector *low, integers *count)
 {
     vector t[PAIR], p[PAIR];
     exp_minus_1_shifted(m, x, range, t, p);
-    ALL count[j] += kept(IS_SAME(x[j], range.max), vector_of(1));
+    ALL count[j] += (integers)kept(IS_SAME(x[j], range.max), (vector)((integers){0} + 1));
     ALL t[j] = (vector)(((integers)t[j] << MANTISSA) + (integers)vector_of(1));
     ALL t[j] = kept(IS_OTHER(x[j], range.max), t[j]);
     ALL e[j] = vector_fma(t[j], p[j], t[j]);
@@ -167,32 +167,41 @@ static void all_nan(size_t n, real *y)
         y[i] = (real)NAN;
 }
 
-/* Sums of e^x 2^(UP - K).  Float rows in parts, of which a lane adds up less than 2^70: what it leaves is below 2^47,
- * and their sum off by less than 2^35, 2^-28 of the greatest e^x. */
+/* Sums of e^x 2^(UP - K), in parts of EXPS, of which a lane adds up less than half the power of 2 in ORIGIN.  What that
+ * leaves is below 2^-24 (2^-53) of it, and added up plainly: off by less than 2^-35 (2^-80) of the greatest e^x in a part,
+ * and, where all the others are as small as that, by 1 ULP of their sum in floats. */
 #if CACT_REAL == 32
-#define EXPS 512 /* of a part */
+#define EXPS 128
+#define ORIGIN 0x1.8p69f
 typedef struct {
     split_sums part;
     wide sum[LANES / WIDE];
 } exp_sums;
-INLINE exp_sums no_exps(size_t n) { return (void)n, (exp_sums){sums_from(0x1.8p71f), {{0}}}; }
+INLINE exp_sums no_exps(void) { return (exp_sums){sums_from(ORIGIN), {{0}}}; }
 
 INLINE void end_part(exp_sums *s)
 {
-    VECTORS add_vector(s->sum + 2 * k, s->part.sum[k] - 0x1.8p71f), add_vector(s->sum + 2 * k, s->part.rest[k]);
-    s->part = sums_from(0x1.8p71f);
+    VECTORS add_vector(s->sum + 2 * k, s->part.sum[k] - ORIGIN), add_vector(s->sum + 2 * k, s->part.rest[k]);
+    s->part = sums_from(ORIGIN);
 }
 
-INLINE num exps_total(exp_sums *s, size_t n) { return (void)n, end_part(s), wide_total(s->sum); }
+INLINE num exps_total(exp_sums *s) { return end_part(s), wide_total(s->sum); }
 #else
-#define EXPS SIZE_MAX
+#define EXPS 1024
+#define ORIGIN 0x1.8p520
 typedef struct {
     split_sums part;
+    fine sum;
 } exp_sums;
-INLINE double origin_of_exps(size_t n) { return origin_above((double)(n + LANES) * 0x1p511); }
-INLINE exp_sums no_exps(size_t n) { return (exp_sums){sums_from(origin_of_exps(n))}; }
-INLINE void end_part(exp_sums *s) { (void)s; }
-INLINE num exps_total(exp_sums *s, size_t n) { return split_total(&s->part, origin_of_exps(n)); }
+INLINE exp_sums no_exps(void) { return (exp_sums){sums_from(ORIGIN), {0, 0}}; }
+
+INLINE void end_part(exp_sums *s)
+{
+    s->sum = fine_add(s->sum, split_total(&s->part, ORIGIN));
+    s->part = sums_from(ORIGIN);
+}
+
+INLINE num exps_total(exp_sums *s) { return end_part(s), s->sum; }
 #endif
 
 /* Rows of softmax on their way: the maxima, what is in no whole block, the sums and 1/sum */
@@ -209,7 +218,7 @@ INLINE void put_exps(size_t n, const real *x, integers flip, real *y, shares *s,
 {
     const size_t whole = n & ~(size_t)(LANES - 1);
     const exp_range range = range_below(s->max[r]);
-    exp_sums sums = no_exps(n);
+    exp_sums sums = no_exps();
     for (size_t i = 0; i < whole;) {
         if (i)
             end_part(&sums);
@@ -232,7 +241,7 @@ INLINE void put_exps(size_t n, const real *x, integers flip, real *y, shares *s,
         s->last[r][k] = kept(first_lanes(n - i), e);
         add_split(&sums.part, k, s->last[r][k]);
     }
-    s->sum[r] = exps_total(&sums, n);
+    s->sum[r] = exps_total(&sums);
 }
 
 static __attribute__((noinline)) void take_reciprocals(size_t rows, shares *s)
@@ -381,8 +390,6 @@ INLINE real times_difference_in_vectors(size_t n, const real *dy, const real *y,
 }
 
 /* ------------------------------------------------------------------ log_softmax */
-#define CHUNK 256 /* elements worked on at a time, in a buffer on the stack */
-
 /* log(1 + t), 0 <= t < 2^60: with 1 + t = 2^k (1 + f) it is k log 2 + log(1 + f), both positive. */
 INLINE num log1p_far(num t)
 {
@@ -399,45 +406,60 @@ typedef struct {
     num others[CACT_ROWS];
 } sums_apart;
 
-INLINE void sum_apart(size_t n, const real *x, exp_range range, sums_apart *sums, size_t row)
+#if CACT_REAL == 32
+typedef struct {
+    wide sum[LANES / WIDE];
+} sums_of_others;
+INLINE sums_of_others no_others(void) { return (sums_of_others){{{0}}}; }
+INLINE void add_others(sums_of_others *s, int k, vector e) { add_vector(s->sum + 2 * k, e); }
+INLINE void end_others(sums_of_others *s) { (void)s; }
+INLINE num others_total(sums_of_others *s, real lows) { return wide_total(s->sum) + lows; }
+#define ENOUGH_OTHERS(sum, n) 1
+#else
+typedef exp_sums sums_of_others;
+#define no_others no_exps
+INLINE void add_others(sums_of_others *s, int k, vector e) { add_split(&s->part, k, e); }
+#define end_others end_part
+INLINE num others_total(sums_of_others *s, real lows) { return fine_plus(exps_total(s), lows); }
+/* Of smaller ones what the sums leave matters too much: a part may be off by 2^429. */
+#define ENOUGH_OTHERS(sum, n) ((sum).hi == 0 || (sum).hi > 0x1p483 * (1 + (double)(n) / EXPS))
+#endif
+
+/* Returns whether it is exact enough. */
+INLINE int sum_apart(size_t n, const real *x, exp_range range, sums_apart *sums, size_t row)
 {
     const size_t whole = n & ~(size_t)(LANES - 1);
-    vector count[LANES / VECTOR], lows[LANES / VECTOR];
-    VECTORS count[k] = lows[k] = vector_of(0);
-#if CACT_REAL == 32
-    wide s[LANES / WIDE];
-    EACH s[k] = (wide){0};
-#define ADD(k, a) add_vector(s + 2 * (k), a)
-#else
-    const real origin = origin_of_exps(n);
-    split_sums s = sums_from(origin);
-#define ADD(k, a) add_split(&s, k, a)
-#endif
-    for (size_t i = 0; i < whole; i += LANES)
-        UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
-        {
-            vector v[PAIR], e[PAIR], low[PAIR];
-            PAIRS v[j] = vector_at(x + i + (k + j) * VECTOR);
-            exp_two_shifted(PAIR, v, range, e, low, count + k);
-            PAIRS ADD(k + j, e[j]);
-            PAIRS lows[k + j] += low[j];
-        }
+    integers count[LANES / VECTOR];
+    vector lows[LANES / VECTOR];
+    VECTORS count[k] = (integers){0}, lows[k] = vector_of(0);
+    sums_of_others s = no_others();
+    for (size_t i = 0; i < whole;) {
+        if (i)
+            end_others(&s);
+        for (const size_t end = whole - i < EXPS ? whole : i + EXPS; i < end; i += LANES)
+            UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
+            {
+                vector v[PAIR], e[PAIR], low[PAIR];
+                PAIRS v[j] = vector_at(x + i + (k + j) * VECTOR);
+                exp_two_shifted(PAIR, v, range, e, low, count + k);
+                PAIRS add_others(&s, k + j, e[j]);
+                PAIRS lows[k + j] += low[j];
+            }
+    }
     LAST_VECTORS(whole, n)
     {
         const size_t i = whole + (size_t)k * VECTOR;
         const vector v = vector_first(x + i, n - i, (real)-INFINITY);
         vector e, low;
         exp_two_shifted(1, &v, range, &e, &low, count + k);
-        ADD(k, e);
+        add_others(&s, k, e);
         lows[k] += low;
     }
-#undef ADD
-#if CACT_REAL == 32
-    sums->others[row] = wide_total(s) + folded(lows);
-#else
-    sums->others[row] = fine_plus(split_total(&s, origin), folded(lows));
-#endif
-    sums->max[row] = range.max[0], sums->k[row] = range.k[0], sums->maxima[row] = folded(count);
+    vector maxima[LANES / VECTOR]; /* rounded from 2^24 on, where their log does not tell */
+    VECTORS maxima[k] = __builtin_convertvector(count[k], vector);
+    sums->max[row] = range.max[0], sums->k[row] = range.k[0], sums->maxima[row] = folded(maxima);
+    sums->others[row] = others_total(&s, folded(lows));
+    return ENOUGH_OTHERS(sums->others[row], n);
 }
 
 /* log of the sum of e^(x - max) */

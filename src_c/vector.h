@@ -291,7 +291,7 @@ typedef struct {
     vector hi, lo;
 } two_words;
 
-/* e^x in two words, off by 2^-34 of it, |x| < 80: power (1 + r + rest + r^2 Q(r)), n = 8 x/log 2 rounded, r = x - n log(2)/8
+/* e^x in two words, off by 2^-32 of it, |x| < 30: power (1 + r + rest + r^2 Q(r)), n = 8 x/log 2 rounded, r = x - n log(2)/8
  * exact, power = T_j 2^k where n = 8 k + j and 2^(j/8) = T_j (1 + L_j): tools/exp_rows.py, 2^-39.7. */
 INLINE two_words exp_two_words(vector x)
 {
@@ -312,7 +312,7 @@ INLINE two_words exp_two_words(vector x)
     return (two_words){hi, low - (hi - e)};
 }
 
-/* e^x = (1 + p + rest) 2^n for x in two words, -150 < x <= 0, the rest below 2^-26: tools/pieces.py exp, 2^-28.3 */
+/* e^x = (1 + p + rest) 2^n for x in two words, -150 < x <= 0, off by 2^-26: p = r + r^2 Q(r), tools/pieces.py exp */
 typedef struct {
     vector p, rest, n;
 } scaled_exp;

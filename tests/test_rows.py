@@ -218,6 +218,28 @@ def test_one_drops_at_a_time(name: str, engine: str) -> None:
             assert oracle.ulp_error(y[i], w, np.float64) <= forward_bound(name, engine, x, i, w)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [128, 1000, 100_000])
+def test_many_small_others(n: int, dtype: Any, engine: str) -> None:
+    """One class dominates; whatever the others lose in a sum they lose alike."""
+    if engine == "numpy":
+        pytest.skip("the fallback has bounds of its own")
+    with mp.workprec(200):
+        for value in (-11.7, -12.52, -15.3, -19.07, -27, -36.6, -49.44, -60):
+            x = np.full((1, n), value, dtype)
+            x[0, 0] = 0
+            e = mp.exp(mp.mpf(float(x[0, 1])))
+            total = 1 + (n - 1) * e
+            y, log_y = cact.softmax(x), cact.log_softmax(x)
+            for got, want in (
+                (y[0, 0], 1 / total),
+                (y[0, 1], e / total),
+                (log_y[0, 0], -mp.log(total)),
+                (log_y[0, 1], float(x[0, 1]) - mp.log(total)),
+            ):
+                assert oracle.ulp_error(got, want, dtype) <= 2
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ROWS)
 def test_sums_to_one_and_shifts(name: str, dtype: Any, rng: np.random.Generator, engine: str) -> None:
