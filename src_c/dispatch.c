@@ -412,11 +412,10 @@ typedef struct {
 static void rows_piece(void *context, size_t begin, size_t end)
 {
     const rows_work *w = context;
-    const size_t most = w->n < AT_ONCE ? AT_ONCE / w->n : 1;
+    const size_t together = w->n < AT_ONCE ? AT_ONCE / w->n : 1, most = together < CACT_ROWS ? together : CACT_ROWS;
     for (size_t r = begin, rows; r < end; r += rows) {
         void *at[3][CACT_ROWS];
         rows = end - r < most ? end - r : most;
-        rows = rows < CACT_ROWS ? rows : CACT_ROWS;
         for (int k = 0; k <= w->ins; k++)
             for (size_t i = 0; i < rows; i++)
                 at[k][i] = w->args[k] + (ptrdiff_t)(r + i) * w->steps[k];

@@ -70,11 +70,11 @@ static void log_softmax_rows(size_t rows, size_t n, const void *const *dy, const
     (void)dy;
     for (size_t r = 0; r < rows; r++)
         max[r] = greatest(n, x[r], (integers){0});
-    for (size_t r = 0; r < rows; r++) {
-        in_vectors[r] = IN_REACH(max[r][0]) && sum_apart(n, x[r], range_below(max[r]), &sums, r);
-        if (!IN_REACH(max[r][0]))
-            sums.max[r] = sums.k[r] = sums.maxima[r] = 0, sums.others[r] = exact(1);
-    }
+    for (size_t r = 0; r < rows; r++)
+        if (IN_REACH(max[r][0]))
+            in_vectors[r] = sum_apart(n, x[r], range_below(max[r]), &sums, r);
+        else
+            in_vectors[r] = 0, sums.max[r] = sums.k[r] = sums.maxima[r] = 0, sums.others[r] = exact(1);
     logs_of_sums(rows, &sums, log_sum);
     for (size_t r = 0; r < rows; r++)
         if (in_vectors[r])

@@ -38,7 +38,7 @@ INLINE vector greatest(size_t n, const real *x, integers flip)
 #define VECTOR_ROUNDER 0x1.8p23f
 #define UP 64
 #define BELOW 130
-#define REDUCIBLE 0x1p17 /* |max|, of which BELOW is more than its last bits */
+#define REDUCIBLE 0x1p17f /* |max|, of which BELOW is more than its last bits */
 #else
 #define VECTOR_ROUNDER ROUNDER
 #define UP 512

@@ -14,10 +14,7 @@ INLINE vector look_up(const float table[4], integers i) /* table[i & 3] */
 #elif defined(__AVX2__)
     return (vector)_mm256_permutevar_ps(_mm256_broadcast_ps((const __m128 *)table), (__m256i)i);
 #else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = table[i[j] & 3];
-    return r;
+    return looked_up(table, i, 3);
 #endif
 }
 
@@ -28,10 +25,7 @@ INLINE vector look_up_8(const float table[8], integers i) /* table[i & 7] */
 #elif defined(__AVX2__)
     return (vector)_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i);
 #else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = table[i[j] & 7];
-    return r;
+    return looked_up(table, i, 7);
 #endif
 }
 
@@ -273,17 +267,22 @@ INLINE vector times_power_of_2(vector p, vector n)
 #endif
 }
 
-/* e^x for any x, 0.99 ULP: tools/pieces.py exp, 2^-28.3 */
+/* Q of e^r = 1 + r + r^2 Q(r), |r| < log(2)/2: tools/pieces.py exp, 2^-28.3 */
+INLINE vector exp_series(vector r)
+{
+    vector q = vector_fma(r, vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
+    q = vector_fma(q, r, vector_of(0x1.5558acp-5f));
+    q = vector_fma(q, r, vector_of(0x1.555492p-3f));
+    return vector_fma(q, r, vector_of(0x1.fffffcp-2f));
+}
+
+/* e^x for any x, 0.99 ULP */
 INLINE vector exp_rounded(vector x)
 {
     const vector z = vector_at_least(vector_at_most(x, vector_of(89)), vector_of(-105));
     const vector n = vector_fma(z, vector_of(0x1.715476p0f), vector_of(0x1.8p23f)) - 0x1.8p23f;
     const vector r = vector_fma(n, vector_of(0x1.05c61p-29f), vector_fma(n, vector_of(-0x1.62e43p-1f), z));
-    vector s = vector_fma(r, vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
-    s = vector_fma(s, r, vector_of(0x1.5558acp-5f));
-    s = vector_fma(s, r, vector_of(0x1.555492p-3f));
-    s = vector_fma(s, r, vector_of(0x1.fffffcp-2f));
-    s = vector_fma(s, r, vector_of(1));
+    const vector s = vector_fma(exp_series(r), r, vector_of(1));
     return times_power_of_2(vector_fma(s, r, vector_of(1)), n);
 }
 
@@ -312,7 +311,7 @@ INLINE two_words exp_two_words(vector x)
     return (two_words){hi, low - (hi - e)};
 }
 
-/* e^x = (1 + p + rest) 2^n for x in two words, -150 < x <= 0, off by 2^-26: p = r + r^2 Q(r), tools/pieces.py exp */
+/* e^x = (1 + p + rest) 2^n for x in two words, -150 < x <= 0, off by 2^-26 */
 typedef struct {
     vector p, rest, n;
 } scaled_exp;
@@ -322,13 +321,8 @@ INLINE scaled_exp exp_of_two_words(two_words x)
     const vector n = vector_fma(x.hi, vector_of(0x1.715476p0f), vector_of(0x1.8p23f)) - 0x1.8p23f;
     const vector r = vector_fma(n, vector_of(-0x1.62e43p-1f), x.hi); /* exact */
     const vector low = vector_fma(n, vector_of(0x1.05c61p-29f), x.lo);
-    vector q = vector_fma(r, vector_of(0x1.6a5198p-10f), vector_of(0x1.12397cp-7f));
-    q = vector_fma(q, r, vector_of(0x1.5558acp-5f));
-    q = vector_fma(q, r, vector_of(0x1.555492p-3f));
-    q = vector_fma(q, r, vector_of(0x1.fffffcp-2f));
-    const vector s = r * r;
-    q = vector_fma(s, q, vector_fma(low, vector_fma(s, q, r), low));
-    const vector p = r + q;
+    const vector s = r * r, series = exp_series(r);
+    const vector q = vector_fma(s, series, vector_fma(low, vector_fma(s, series, r), low)), p = r + q;
     return (scaled_exp){p, q - (p - r), n};
 }
 

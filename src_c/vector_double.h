@@ -22,10 +22,7 @@ INLINE vector look_up(const double table[8], integers i) /* table[i & 7] */
     const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)(table + 4)), words);
     return (vector)_mm256_blendv_pd((__m256d)low, (__m256d)high, (__m256d)(i << 61));
 #else
-    vector r;
-    for (int j = 0; j < VECTOR; j++)
-        r[j] = table[i[j] & 7];
-    return r;
+    return looked_up(table, i, 7);
 #endif
 }
 

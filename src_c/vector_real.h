@@ -40,6 +40,14 @@ INLINE vector where(integers m, vector a, vector b)
     return (vector)(((integers)a & m) | ((integers)b & ~m));
 }
 
+INLINE vector looked_up(const real *table, integers i, integer last) /* table[i & last], one by one */
+{
+    vector r;
+    for (int j = 0; j < VECTOR; j++)
+        r[j] = table[i[j] & last];
+    return r;
+}
+
 /* Where the elements' rows of a table begin.  From numbers in a vector to addresses the way leads through memory: by
  * the time the rows come, a core has no room left for what follows.  So the loops find the rows of the next vector
  * (`ahead`; nothing else is computed then), and keep them in offset[], before they compute the one at hand. */
