@@ -73,6 +73,8 @@ class Plan:
     seconds: float = 0.5
     allocate: bool = False
     """Let cact and the single ufuncs allocate their results, instead of ``out=``."""
+    spread: float = 2.0
+    """The standard deviation of the inputs."""
 
     def rows(self, function: str, n: int) -> tuple[int | None, ...]:
         """The lengths of rows to measure at n elements; None: that does not matter.
@@ -165,7 +167,7 @@ def measure(plan: Plan) -> Iterator[Cell]:
     random = np.random.default_rng(0)
     for dtype in plan.dtypes:
         for n in plan.sizes:
-            x, dy = (_normal(random, max(n, 2), dtype) for _ in range(2))
+            x, dy = (_normal(random, max(n, 2), dtype, spread) for spread in (plan.spread, 2.0))
             out = np.zeros_like(x)
             flat: dict[str, Any] = {}
             for function in plan.functions:
@@ -191,12 +193,12 @@ def _rows(a: np.ndarray[Any, Any], columns: int | None) -> np.ndarray[Any, Any]:
     return a[: a.size - a.size % length].reshape(-1, length)
 
 
-def _normal(random: np.random.Generator, n: int, dtype: str) -> np.ndarray[Any, Any]:
-    """normal(0, 2); blocks keep the float64 draws of a float32 array small."""
+def _normal(random: np.random.Generator, n: int, dtype: str, spread: float) -> np.ndarray[Any, Any]:
+    """normal(0, spread); blocks keep the float64 draws of a float32 array small."""
     a = np.empty(n, dtype)
     for start in range(0, n, 1 << 20):
         part = a[start : start + (1 << 20)]
-        part[...] = random.normal(0, 2, part.size)
+        part[...] = random.normal(0, spread, part.size)
     return a
 
 

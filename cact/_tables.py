@@ -89,6 +89,8 @@ def _heading(about: dict[str, Any]) -> list[str]:
             f"Taken out of the environment: {', '.join(about['environment_cleared'])}"
             " (NumPy was loaded before; nothing here calls its BLAS)."
         )
+    if about.get("spread", 2) != 2:
+        lines.append(f"Inputs of standard deviation {about['spread']:g}.")
     if set(versions) & set(APART):
         lines.append("LiteRT's accuracy is another: it never counts as the best peer.")
     return [
@@ -223,6 +225,7 @@ def _differences(before: Result, after: Result) -> list[str]:
         "backends": (old["cact"]["backend"], new["cact"]["backend"]),
         "instruction sets": (old["cact"]["isa"], new["cact"]["isa"]),
         "allocation of results": (before.plan["allocate"], after.plan["allocate"]),
+        "standard deviations of the inputs": (old.get("spread", 2.0), new.get("spread", 2.0)),
     }
     found = [f"WARNING: different {what}: {a} and {b}" for what, (a, b) in pairs.items() if a != b]
     return [*found, ""] if found else []

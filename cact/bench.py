@@ -1,7 +1,7 @@
 """``cact bench``: each function and derivative against idiomatic NumPy, SciPy, torch, JAX and others.
 
 What is timed are whole calls through the public Python API, inputs drawn from
-normal(0, 2).  `_measure` says how, `_idioms` and `_peers` what the contenders are.
+normal(0, 2) (``--spread``).  `_measure` says how, `_idioms` and `_peers` what the contenders are.
 
 ``OPENBLAS_*`` variables are taken out of the environment at the start.  NumPy is loaded by
 then, which does no harm: no contender calls BLAS.
@@ -98,6 +98,13 @@ def _elements(text: str) -> int:
     return n
 
 
+def _positive(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e30:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+
+
 def _count(most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= most):
@@ -171,6 +178,13 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=_count(999999), metavar="N", help="rounds of each cell; default: by time, at least 5"
     )
     add("--quick", action="store_true", help="n = 64, 64K, 1M and few rounds: noisier")
+    add(
+        "--spread",
+        type=_positive,
+        default=2.0,
+        metavar="S",
+        help="standard deviation of the inputs; default: 2. Of wide inputs more are saturated",
+    )
     add("--alloc", action="store_true", help="no out=: cact and single ufuncs allocate their results")
 
     add = parser.add_argument_group("what is made of it").add_argument
@@ -216,6 +230,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         min_rounds=3 if options.quick else 5,
         seconds=0.08 if options.quick else 0.5,
         allocate=options.alloc,
+        spread=options.spread,
     )
 
 
@@ -300,7 +315,8 @@ def _measured(plan: Plan, path: Path | None) -> tuple[Result, int]:
     limit_threads(plan.threads)
     with num_threads(plan.threads), _terminable():
         cells: list[Cell] = []
-        result = Result(cells, environment(plan.peers, cleared, plan.threads), asdict(plan))
+        about = {**environment(plan.peers, cleared, plan.threads), "spread": plan.spread}
+        result = Result(cells, about, asdict(plan))
         status, saved = 0, time.monotonic()
         try:
             for cell in _progress(measure(plan), len(plan), sys.stderr):

@@ -13,6 +13,7 @@
 #else
 #include "vector_double.h"
 #endif
+#include "beyond.h"
 
 enum { LIGHT = CACT_LIGHT, HEAVY = CACT_HEAVY };
 
@@ -162,21 +163,45 @@ INLINE vector plus_3_by_6(vector x, real a)
     return vector_fma(v, vector_of(SIXTH_LACKS), v);
 }
 
-/* f or f' (`part`) with what lies beyond: from the body.  Parameters are as in a loop, for the vector at i. */
+/* f, f' or df/dparameters (`part`, `results` of them) of what lies beyond a reach, from the body: found ahead of all
+ * stores of the loop, so that out may be x, and taken vector by vector. */
+#define BEYOND(name, params, part, results, ...)                                                       \
+    static __attribute__((noinline)) void name##_beyond_##part(                                        \
+        size_t n, const real *x, const double *const *p, size_t i, beyond *to)                         \
+    {                                                                                                  \
+        const double q[CACT_MAX_PARAMS] = P##params(0);                                                \
+        const size_t end = n - i < LOOKED_THROUGH ? n : i + LOOKED_THROUGH;                            \
+        real *last = to->found;                                                                        \
+        (void)p;                                                                                       \
+        for (; i < end; i += VECTOR) {                                                                 \
+            const vector v = vector_at(x + i);                                                         \
+            last = appended(last, bits_of(BEYOND_##part(name, IN_VECTORS(name)(v, NOWHERE))), x + i);   \
+        }                                                                                              \
+        put(last, vector_of(0));                                                                       \
+        const size_t count = ((size_t)(last - to->found) + VECTOR - 1) & ~(size_t)(VECTOR - 1);        \
+        LOOP(count, AT(name, to->found[i]), __VA_ARGS__)                                               \
+        for (int k = 0; k < results; k++)                                                              \
+            to[k].next = to[k].found;                                                                  \
+        to->end = end;                                                                                 \
+    }
+#define NOWHERE (row_places){0, NULL}, (row_places){0, NULL}, (row_places){0, NULL} /* nothing is looked up */
+#define BEYOND_f(name, d) IS_NOT_LESS((d).f_at, vector_of(name##_f_reach))
+#define BEYOND_df(name, d) IS_NOT_LESS((d).df_at, vector_of(name##_df_reach))
+#define BEYOND_dp BEYOND_df
+
+/* The same of one vector with parameters of its own. */
 #define MENDED(name, params, part)                                                                     \
-    static __attribute__((noinline)) vector name##_mended_##part(                                      \
-        const vector x, const floats from, const double *const *p, int each, size_t i)                 \
+    static __attribute__((noinline)) vector name##_mended_##part(const vector x, const floats from,    \
+                                                                 const double *const *p, size_t i)     \
     {                                                                                                  \
         real r[VECTOR];                                                                                \
-        (void)p, (void)each, (void)i;                                                                  \
-        IVDEP for (int j = 0; j < VECTOR; j++)                                                         \
+        IVDEP for (size_t j = 0; j < VECTOR; j++)                                                      \
         {                                                                                              \
-            const double q[CACT_MAX_PARAMS] = P##params(each ? i + (size_t)j : 0);                     \
+            const double q[CACT_MAX_PARAMS] = P##params(i + j);                                        \
             AT(name, x[j])                                                                             \
             r[j] = NAN_OR(d.part);                                                                     \
         }                                                                                              \
-        const integers served = from.part##_at < name##_##part##_reach;                                \
-        return where(served, from.part, vector_at(r));                                                 \
+        return select_where(BEYOND_##part(name, from), vector_at(r), from.part);                       \
     }
 
 /* f, f' and df/dparameters (`parts`: 1, 2, 4) of the vector at i; what is needed of the next one's is found before. */
@@ -189,7 +214,7 @@ INLINE vector plus_3_by_6(vector x, real a)
 #define FIND(name, parts, at, i) (void)IN_VECTORS(name)(vector_at((at) + (i)), PLACES(1, parts, i));
 #else
 #define ROWS
-#define PLACES(ahead, parts, i) (row_places){0, NULL}, (row_places){0, NULL}, (row_places){0, NULL}
+#define PLACES(ahead, parts, i) NOWHERE
 #define FIND(name, parts, at, i)
 #endif
 
@@ -224,7 +249,10 @@ INLINE vector plus_3_by_6(vector x, real a)
     {                                                                                                  \
         const real *a = in[0], *b = in[1], *c = in[2];                                                 \
         real *o = out[0], *o1 = out[1];                                                                \
-        (void)a, (void)b, (void)c, (void)o1;                                                           \
+        const real *const xs = at;                                                                     \
+        beyond f_beyond, df_beyond, dp_beyond[1 + params];                                             \
+        f_beyond.end = df_beyond.end = dp_beyond[0].end = 0;                                           \
+        (void)a, (void)b, (void)c, (void)o1, (void)xs, (void)f_beyond, (void)df_beyond, (void)dp_beyond; \
         ROWS                                                                                           \
         FIND(name, parts, at, 0)                                                                       \
         for (size_t first = 0; first < n; first += ABREAST * VECTOR) {                                 \
@@ -268,9 +296,18 @@ INLINE vector plus_3_by_6(vector x, real a)
 #define RARELY(condition) __builtin_expect(condition, 0)
 #define ASK(name, part)                                                                                \
     if ((each || name##_##part##_reach != EVERYWHERE) &&                                               \
-        RARELY(!all_below(d.part##_at, name##_##part##_reach)))                                        \
-        d.part = name##_mended_##part(x, d, p, each, i);
+        RARELY(!all_below(d.part##_at, name##_##part##_reach))) {                                      \
+        if (each)                                                                                      \
+            d.part = name##_mended_##part(x, d, p, i);                                                 \
+        else {                                                                                         \
+            if (i >= part##_beyond.end)                                                                \
+                name##_beyond_##part(n, xs, p, i, &part##_beyond);                                     \
+            d.part = taken(&part##_beyond, BEYOND_##part(name, d), d.part);                            \
+        }                                                                                              \
+    }
 #define FLOAT_LOOPS(name, params)                                                                      \
+    BEYOND(name, params, f, 1, to->found[i] = NAN_OR(d.f);)                                            \
+    BEYOND(name, params, df, 1, to->found[i] = NAN_OR(d.df);)                                          \
     MENDED(name, params, f)                                                                            \
     MENDED(name, params, df)                                                                           \
     FLOAT_LOOP(name, forward, params, a, 1, ASK(name, f) put(o + i, d.f);)                             \
@@ -300,6 +337,20 @@ INLINE vector plus_3_by_6(vector x, real a)
     LEARN_IN_TURN(name, params)
 
 /* The same with df/dparameters in the lanes. */
+#define PUT_DP(name, params, out, times)                                                               \
+    if (all_below(d.df_at, name##_df_reach)) {                                                         \
+        for (int k = 0; k < params; k++)                                                               \
+            put((real *)(out)[k] + i, times d.dp[k]);                                                  \
+    } else if (each) {                                                                                 \
+        name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, i, out);                                         \
+        for (int k = 0; k < params; k++)                                                               \
+            put((real *)(out)[k] + i, times vector_at((real *)(out)[k] + i));                          \
+    } else {                                                                                           \
+        if (i >= dp_beyond[0].end)                                                                     \
+            name##_beyond_dp(n, xs, p, i, dp_beyond);                                                  \
+        for (int k = 0; k < params; k++)                                                               \
+            put((real *)(out)[k] + i, times taken(dp_beyond + k, BEYOND_dp(name, d), d.dp[k]));        \
+    }
 #define ALL_OF(dp) (const vector[]){dp[0], dp[1], dp[2]} /* by its address: d itself, then, would all be computed */
 #define LEARNT(name, params, cost, ...)                                                                \
     HAS_USUAL(name, params, __VA_ARGS__)                                                               \
@@ -307,14 +358,15 @@ INLINE vector plus_3_by_6(vector x, real a)
     PARAM_GRAD(name, params, _body)                                                                    \
     LEARN(name, params, _body)                                                                         \
     FLOAT_LOOPS(name, params)                                                                          \
+    BEYOND(name, params, dp, params,                                                                   \
+           for (int k = params - 1; k >= 0; k--) to[k].found[i] = NAN_OR(d.dp[k]);)                    \
     static __attribute__((noinline)) void name##_mended_dp(                                            \
-        const vector x, const vector at, const vector *dp, const double *const *p, int each, size_t i, \
-        void *const *out)                                                                              \
+        const vector x, const vector at, const vector *dp, const double *const *p, size_t i, void *const *out) \
     {                                                                                                  \
         real r[params][VECTOR];                                                                        \
-        IVDEP for (int j = 0; j < VECTOR; j++)                                                         \
+        IVDEP for (size_t j = 0; j < VECTOR; j++)                                                      \
         {                                                                                              \
-            const double q[CACT_MAX_PARAMS] = P##params(each ? i + (size_t)j : 0);                     \
+            const double q[CACT_MAX_PARAMS] = P##params(i + j);                                        \
             AT(name, x[j])                                                                             \
             for (int k = 0; k < params; k++)                                                           \
                 r[k][j] = NAN_OR(d.dp[k]);                                                             \
@@ -323,17 +375,9 @@ INLINE vector plus_3_by_6(vector x, real a)
             put((real *)out[k] + i, where(at < name##_df_reach, dp[k], vector_at(r[k])));              \
     }                                                                                                  \
     FLOAT_LOOP(name, param_grad, params, a, 6, (void)o; (void)o1;                                      \
-               if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
-                   put((real *)out[k] + i, d.dp[k]);                                                   \
-               else name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out);)                      \
+               PUT_DP(name, params, out, ))                                                            \
     FLOAT_LOOP(name, learn, params, b, 6, const vector dy = vector_at(a + i); (void)o1;                \
-               if (all_below(d.df_at, name##_df_reach)) for (int k = 0; k < params; k++)               \
-                   put((real *)out[1 + k] + i, dy * d.dp[k]);                                          \
-               else {                                                                                  \
-                   name##_mended_dp(x, d.df_at, ALL_OF(d.dp), p, each, i, out + 1);                    \
-                   for (int k = 1; k <= params; k++)                                                   \
-                       put((real *)out[k] + i, dy * vector_at((real *)out[k] + i));                    \
-               } ASK_SLOPE(name) put(o + i, dy * d.df);)
+               PUT_DP(name, params, out + 1, dy *) ASK_SLOPE(name) put(o + i, dy * d.df);)
 #if CACT_REAL == 32
 #define ROW_DOUBLES(name, cost) OPERATIONS(name, 0, )
 #define ROW_FLOATS ROW_VECTORS

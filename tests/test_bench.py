@@ -230,6 +230,20 @@ def test_alloc_lets_cact_allocate(tmp_path: Any) -> None:
     assert list(glu["times"]["cact"]) == ["cact.glu(x)"]
 
 
+def test_spread(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The inputs' standard deviation, which the report names where it is not the usual one."""
+    options = "--functions relu --ops forward --dtypes float32 --peers numpy --sizes 64 --rounds 1"
+    assert bench.main([*options.split(), "--spread", "8"]) == 0
+    assert "Inputs of standard deviation 8." in capsys.readouterr().out
+    assert bench.main(options.split()) == 0
+    assert "Inputs of" not in capsys.readouterr().out
+    drawn = _measure._normal(np.random.default_rng(0), 1 << 16, "float32", 8.0)
+    assert 7.9 < drawn.std() < 8.1
+    for wrong in ("0", "-1", "nan", "inf", "x"):
+        assert bench.main([*options.split(), "--spread", wrong]) == 2
+        assert f"must be a number above 0, got '{wrong}'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [(KeyboardInterrupt(), 130, "interrupted"), (MemoryError(), 1, "not enough memory for 16M elements")],

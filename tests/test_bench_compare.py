@@ -108,6 +108,7 @@ def test_nothing_in_common() -> None:
     [
         ({"cpu": "Another"}, "WARNING: different processors: A processor and Another"),
         ({"threads": 2}, "WARNING: different threads: 1 and 2"),
+        ({"spread": 8.0}, "WARNING: different standard deviations of the inputs: 2.0 and 8.0"),
         ({"cact": {**ABOUT["cact"], "isa": "x86-64-v3"}}, "WARNING: different instruction sets: x86-64-v4"),
     ],
 )

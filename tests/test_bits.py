@@ -154,6 +154,27 @@ def test_bits_in_a_large_array(name: str, dtype: Any, compiled: str) -> None:
         )
 
 
+@pytest.mark.parametrize(("name", "operation", "dtype"), CASES)
+def test_bits_of_the_rare_among_the_usual(name: str, operation: str, dtype: Any, compiled: str) -> None:
+    """What needs other code than its neighbours, seldom and in crowds, in place or not."""
+    wanted = reference(name, operation, dtype)
+    use(compiled)
+    x = pool(dtype)
+    usual = np.flatnonzero(np.abs(x) < 1)
+    rng = np.random.default_rng(5)
+    for share in (0.003, 0.1, 0.9):
+        at = np.where(rng.random(3001) < share, rng.integers(0, x.size, 3001), rng.choice(usual, 3001))
+        f, many = call(name, operation, np.roll(x, 7)[at]), x[at]
+        assert_same(f(many), wanted[at], many, f"{share} of all")
+        own = many.copy()
+        f(own, out=own)
+        assert_same(own, wanted[at], many, f"{share} of all, in place")
+        if operation == "backward":
+            dy = np.roll(x, 7)[at]
+            call(name, operation, dy)(many, out=dy)
+            assert_same(dy, wanted[at], many, f"{share} of all, in the place of dy")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [n for n in ELEMENTWISE if cact.get(n).params])
 def test_bits_with_a_parameter_for_each(name: str, dtype: Any, compiled: str) -> None:
