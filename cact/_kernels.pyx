@@ -58,6 +58,7 @@ cdef extern from "cact.h" nogil:
     enum: CACT_OPTIMIZER_SCALARS
     void cact_update(cact_optimizer, cact_type, size_t, void *, const void *, void **, const double *)
     double cact_square_sum(cact_type, size_t, const void *)
+    int cact_all_finite(cact_type, size_t, const void *)
     ctypedef struct cact_layer:
         int activation
         cact_type type

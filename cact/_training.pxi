@@ -53,6 +53,11 @@ def square_sum(cnp.ndarray a not None):
     return cact_square_sum(<cact_type>reals(a, a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a))
 
 
+def all_finite(cnp.ndarray a not None):
+    """Whether no element of an array is infinite or NaN."""
+    return bool(cact_all_finite(<cact_type>reals(a, a), cnp.PyArray_SIZE(a), cnp.PyArray_DATA(a)))
+
+
 cdef int matrix_and_row(object a, object row) except -2:
     """Of which both are made, if they are plain contiguous arrays and of more than one column; else -1."""
     cdef int kind = kind_of(a)

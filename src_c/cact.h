@@ -80,6 +80,7 @@ typedef enum { CACT_SGD, CACT_MOMENTUM, CACT_NESTEROV, CACT_RMSPROP, CACT_ADAM }
 typedef struct {
     void (*update)(cact_optimizer which, size_t n, void *p, const void *g, void *const *state, const double *s);
     double (*square_sum)(size_t n, const void *a);
+    int (*all_finite)(size_t n, const void *a);
     void (*add_row)(size_t rows, size_t n, const void *row, void *a);
     void (*sum_rows)(size_t rows, size_t n, const void *a, void *out);
     void (*drop)(size_t n, double rate, const void *y, void *mask, void *out);
@@ -149,6 +150,7 @@ void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const 
 
 /* The sum of the squares of n floats or doubles, in double; infinite or NaN only where it cannot be a number. */
 double cact_square_sum(cact_type type, size_t n, const void *a);
+int cact_all_finite(cact_type type, size_t n, const void *a);
 
 /* A layer's pass over the product z, `rows` rows of n, contiguous: z += bias, y = f(z), and the dropout after it, if any:
  * its mask, which comes as numbers in [0, 1), becomes the factor of each element, 0 below rate, else 1 / (1 - rate), and

@@ -476,7 +476,7 @@ double SUM(CACT_ISA, CACT_REAL)(size_t n, const void *a) { return sum_of(n, a); 
 #define TRAINING(isa, bits) PASTE_TRAINING(isa, bits)
 extern const cact_training TRAINING(CACT_ISA, CACT_REAL);
 const cact_training TRAINING(CACT_ISA, CACT_REAL) = {
-    update, square_sum, add_row, sum_rows, drop, apply_mask, cross_entropy_slope, product_of_chosen,
+    update, square_sum, all_finite, add_row, sum_rows, drop, apply_mask, cross_entropy_slope, product_of_chosen,
 };
 
 #if CACT_REAL == 32

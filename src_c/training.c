@@ -28,7 +28,7 @@ void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const 
 {
     update_work w = {which, type, p, g, state, s};
     FLAGS_SAVE;
-    cact_in_pieces(1, n, size_of(type), 1, update_piece, &w);
+    cact_in_pieces(BETWEEN_PRODUCTS, n, size_of(type), 1, update_piece, &w);
     FLAGS_RESTORE;
 }
 
@@ -39,6 +39,8 @@ double cact_square_sum(cact_type type, size_t n, const void *a)
     FLAGS_RESTORE;
     return sum;
 }
+
+int cact_all_finite(cact_type type, size_t n, const void *a) { return cact_training_loops(type)->all_finite(n, a); }
 
 /* ------------------------------------------------------------------ a layer */
 typedef struct {
@@ -89,8 +91,7 @@ static void layer_piece(void *context, size_t begin, size_t end)
 static void layer(layer_work w)
 {
     if (w.layer->n)
-        cact_in_pieces(cact_heavy(w.layer->activation), w.layer->rows, size_of(w.layer->type), w.layer->n, layer_piece,
-                       &w);
+        cact_in_pieces(BETWEEN_PRODUCTS, w.layer->rows, size_of(w.layer->type), w.layer->n, layer_piece, &w);
 }
 
 void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y, const cact_dropout *dropout)

@@ -104,6 +104,27 @@ static double square_sum(size_t n, const void *a)
     return sum;
 }
 
+/* Whether no element is infinite or NaN: as integers such are the greatest. */
+static int all_finite(size_t n, const void *a)
+{
+#if CACT_REAL == 32
+    typedef int32_t bits;
+    const bits least = 0x7f800000, magnitude = INT32_MAX;
+#else
+    typedef int64_t bits;
+    const bits least = 0x7ff0000000000000, magnitude = INT64_MAX;
+#endif
+    bits most = 0;
+    PARAMETERS
+    {
+        bits b;
+        memcpy(&b, (const real *)a + i, sizeof b);
+        b &= magnitude;
+        most = b > most ? b : most;
+    }
+    return most < least;
+}
+
 static void add_row(size_t rows, size_t n, const void *row, void *a)
 {
     const real *restrict b = row;

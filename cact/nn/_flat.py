@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ._arrays import empty, zeros
 from ._validate import Array
 from .layers import Layer
 
@@ -34,8 +35,8 @@ class FlatParameters:
                 raise ValueError(f"{layer}: {key} is another layer's array; what is learned cannot be shared")
         self.weights = sum(param.size for param in params if param.ndim == 2)
         dtype = params[0].dtype if params else np.float32
-        self.values = np.empty(sum(param.size for param in params), dtype)
-        self.grads = np.zeros_like(self.values)
+        self.values = empty((sum(param.size for param in params),), dtype)
+        self.grads = zeros(self.values.shape, dtype)
         self._views = []
         start = 0
         for (layer, key), param in zip(places, params):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _backend
+from ._arrays import empty
 from ._validate import Array
 from .dropout import Dropout
 from .layers import Activation, Dense, Layer
@@ -114,7 +115,7 @@ class FusedDense:
             n_in, n_out, dtype = self.dense.n_in, self.dense.n_out, self.dense.dtype
             shapes = [(rows, n_out)] * 3 + [(rows, n_in)] + [(rows, n_out)] * (self.dropout is not None)
             self._arrays = {}
-            arrays = tuple(np.empty(shape, dtype) for shape in shapes)
+            arrays = tuple(empty(shape, dtype) for shape in shapes)
         else:
             arrays = tuple(array[:rows] for array in self._arrays[most])
         self._arrays[rows] = arrays

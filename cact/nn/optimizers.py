@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _backend
+from ._arrays import zeros
 from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE_OR_NONE, Array, NonFiniteError, real
 from .network import Sequential
 from .schedules import Schedule, get_schedule
@@ -88,6 +89,8 @@ class Optimizer:
     def _limit(self, grads: Array) -> None:
         """Refuse a gradient that is not finite; clip its norm."""
         if _backend.active() == "c":
+            if self.clip_norm is None and _backend.compiled.all_finite(grads):
+                return
             square = _backend.compiled.square_sum(grads)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -146,7 +149,7 @@ class Optimizer:
 
     def _remember(self, *names: str) -> None:
         values = self.network.flat().values
-        self.state = {name: np.zeros_like(values) for name in names}
+        self.state = {name: zeros(values.shape, values.dtype) for name in names}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": []}
@@ -259,7 +262,7 @@ class RMSProp(Optimizer):
 
     def _prepare(self) -> None:
         if self.momentum and "update" not in self.state:  # given since
-            self.state["update"] = np.zeros_like(self.state["square"])
+            self.state["update"] = zeros(self.state["square"].shape, self.state["square"].dtype)
 
     def _change(self, p: Array, g: Array, t: Array, *state: Array) -> None:
         s = state[0]

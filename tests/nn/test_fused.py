@@ -8,6 +8,7 @@ import pytest
 import cact
 from cact import nn
 from cact._backend import compiled
+from cact.nn import _arrays
 from cact.nn._fused import fused
 from cact.nn.training import Trainer
 
@@ -60,6 +61,34 @@ def test_square_sum(dtype, size):
         assert compiled.square_sum(a) == np.inf
         a[0] = np.nan
         assert np.isnan(compiled.square_sum(a))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1000])
+def test_all_finite(dtype, size):
+    info = np.finfo(dtype)
+    a = np.resize(np.array([info.max, -info.max, 0, -0.0, info.smallest_subnormal], dtype), size)
+    assert compiled.all_finite(a)
+    for place in {0, size // 2, size - 1} if size else ():
+        for what in (np.inf, -np.inf, np.nan, -np.nan):
+            b = a.copy()
+            b[place] = what
+            assert not compiled.all_finite(b)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (3, 5), (1000,)])
+def test_arrays_begin_with_a_cache_line(shape):
+    for make in (_arrays.empty, _arrays.zeros):
+        for dtype in (np.float32, np.float64):
+            a = make(shape, dtype)
+            assert a.shape == shape
+            assert a.dtype == dtype
+            assert a.size == 0 or a.ctypes.data % 64 == 0
+            assert a.flags.carray
+    assert not _arrays.zeros(shape, np.float32).any()
+    net = nn.mlp((9, 13, 3), "relu")
+    for a in (net.flat().values, net.flat().grads, *nn.Adam(net, 0.1).state.values()):
+        assert a.ctypes.data % 64 == 0
 
 
 def test_square_sum_of_floats_does_not_overflow():
