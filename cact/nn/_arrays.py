@@ -10,7 +10,7 @@ import numpy as np
 from .. import _backend
 from ._validate import Array
 
-__all__ = ["Workspace", "add_row", "empty", "sum_rows", "zeros"]
+__all__ = ["Workspace", "add_row", "all_finite", "empty", "sum_rows", "zeros"]
 
 LINE = 64  # bytes of a cache line
 
@@ -32,6 +32,13 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     a = empty(shape, dtype)
     a.fill(0)
     return a
+
+
+def all_finite(a: Array) -> bool:
+    """Whether no element of a contiguous array is infinite or NaN."""
+    if _backend.active() == "c":
+        return bool(_backend.compiled.all_finite(a))
+    return bool(np.isfinite(a).all())
 
 
 def add_row(a: Array, row: Array) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _backend
-from ._arrays import zeros
+from ._arrays import all_finite, zeros
 from ._validate import FRACTION, NON_NEGATIVE, POSITIVE, SHARE_OR_NONE, Array, NonFiniteError, real
 from .network import Sequential
 from .schedules import Schedule, get_schedule
@@ -88,9 +88,9 @@ class Optimizer:
 
     def _limit(self, grads: Array) -> None:
         """Refuse a gradient that is not finite; clip its norm."""
+        if self.clip_norm is None and all_finite(grads):
+            return
         if _backend.active() == "c":
-            if self.clip_norm is None and _backend.compiled.all_finite(grads):
-                return
             square = _backend.compiled.square_sum(grads)
         else:
             with np.errstate(over="ignore", invalid="ignore"):

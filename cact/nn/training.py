@@ -14,6 +14,7 @@ import numpy as np
 from .. import _backend
 from .._blas import limited
 from .._threads import get_num_threads
+from ._arrays import all_finite
 from ._fused import FusedDense, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .checkpoints import Checkpoint, Keeper, State, fingerprint, permutation, words
@@ -216,9 +217,9 @@ class Trainer:
         """
         assert self._good is not None
         flat = self.network.flat()
-        finite, what = np.isfinite(flat.values), None
-        if not finite.all():
-            what = flat.where(int(finite.argmin()))
+        what = None
+        if not all_finite(flat.values):
+            what = flat.where(int(np.isfinite(flat.values).argmin()))
         for layer in self.network.layers:
             for name, buffer in layer.buffers.items():
                 if what is None and not np.isfinite(buffer).all():

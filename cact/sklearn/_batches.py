@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nn._arrays import empty
 from ..nn._validate import Array
 
 
@@ -51,33 +52,42 @@ class Batches:
     AT_A_TIME = 1 << 18  # elements of X, about: calls are few, and what they gather stays in a cache
 
     def __init__(self, X: Any, target: Array, weight: Array | None, batches: list[slice]) -> None:
-        self._X, self._target, self._weight = X, target, weight
         size = max(batch.stop - batch.start for batch in batches)
-        some = max(1, min(len(batches), self.AT_A_TIME // (size * X.shape[1])))
-        self._batches, self._some = batches, some
-        self._space = np.empty((size * some, X.shape[1]), X.dtype) if isinstance(X, np.ndarray) else None
+        self._some = some = max(1, min(len(batches), self.AT_A_TIME // (size * X.shape[1])))
+        self._sources = X, target, weight
+        self._spaces = tuple(_space(source, size * some) for source in self._sources)
+        self._batches = batches
+        starts = [batches[i - i % some].start for i in range(len(batches))]
+        parts = [(batch.start - start, batch.stop - start) for batch, start in zip(batches, starts)]
+        views = {part: self._views(slice(*part)) for part in set(parts)}  # the same ones in each group
+        self._parts = [views[part] for part in parts]
 
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __call__(self, rows: Array, first: int = 0) -> Iterator[tuple[Any, Array, Array | None]]:
-        """X, target and weight of each batch from the first on, of the rows in this order.
+    def _views(self, part: slice) -> tuple[slice, tuple[Any, ...]]:
+        return part, tuple(None if space is None else space[part] for space in self._spaces)
 
-        X is overwritten later.
+    def __call__(self, rows: Array, first: int = 0) -> Iterator[tuple[Any, ...]]:
+        """X, target and weight (or None) of each batch from the first on, of the rows in this order.
+
+        They are overwritten later.
         """
-        for i in range(first, len(self), self._some):
+        for i in range(first - first % self._some, len(self), self._some):
             group = self._batches[i : i + self._some]
-            start = group[0].start
-            chosen = rows[start : group[-1].stop]
-            x = self._take(chosen)
-            target = self._target[chosen]
-            weight = None if self._weight is None else self._weight[chosen]
-            for batch in group:
-                part = slice(batch.start - start, batch.stop - start)
-                yield x[part], target[part], None if weight is None else weight[part]
+            chosen = rows[group[0].start : group[-1].stop]
+            x, *_ = map(_gather, self._sources, self._spaces, (chosen,) * 3)
+            for part, views in self._parts[max(i, first) : i + self._some]:
+                yield views if views[0] is not None else (x[part], *views[1:])
 
-    def _take(self, rows: Array) -> Any:
-        if self._space is None:  # sparse
-            return self._X[rows]
-        # a mode other than "raise" writes into out directly
-        return self._X.take(rows, axis=0, out=self._space[: len(rows)], mode="clip")
+
+def _space(source: Any, rows: int) -> Array | None:
+    """Where so many rows come to lie; None for what is not an array: sparse or not there."""
+    return empty((rows, *source.shape[1:]), source.dtype) if isinstance(source, np.ndarray) else None
+
+
+def _gather(source: Any, space: Array | None, rows: Array) -> Any:
+    if space is None:
+        return None if source is None else source[rows]
+    # a mode other than "raise" writes into out directly
+    return source.take(rows, axis=0, out=space[: len(rows)], mode="clip")

@@ -208,6 +208,7 @@ def _epoch(estimator: Any, trainer: Trainer, batches: Batches, rows: Array, loop
     flat = estimator.network_.flat()
     weights = flat.values[: flat.weights]
     outputs = estimator.n_outputs_ if isinstance(estimator._loss, SquaredError) else 1  # see _reported
+    alpha = estimator.alpha
     step, total = (0, 0.0) if loop is None else (loop.step, loop.total)
     penalty = 0.0
     with trainer:
@@ -216,8 +217,8 @@ def _epoch(estimator: Any, trainer: Trainer, batches: Batches, rows: Array, loop
                 size = len(target)
                 scale = size if weight is None else float(weight.sum())
                 if penalised:
-                    optimizer.weight_decay = estimator.alpha / scale if scale else 0.0
-                    penalty = 0.5 * optimizer.weight_decay * float(weights.dot(weights))
+                    optimizer.weight_decay = decay = alpha / scale if scale else 0.0
+                    penalty = 0.5 * decay * float(weights.dot(weights))
                 total += (trainer.step(x, target, weight) / outputs + penalty) * size
                 step += 1
                 if loop is not None and loop.keeper.step() and step < len(batches):
