@@ -25,7 +25,7 @@ typedef enum {
 } cact_op;
 typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
 
-enum { CACT_LIGHT, CACT_HEAVY };
+enum { CACT_LIGHT, CACT_HEAVY, CACT_PLAIN };
 
 /* What an operand in memory is made of.  The kernels compute in float or double; the other
  * types are converted block by block.  The order is that of `sizes` and `load` in dispatch.c. */
@@ -37,7 +37,8 @@ typedef enum {
 #define CACT_MAX_INPUTS 3
 
 /* One loop over n elements, n a multiple of CACT_LANES, everything contiguous.  Parameter k is
- * p[k][0], or p[k][i] where `each` is set.  An output may be an input. */
+ * p[k][0], or p[k][i] where `each` is 1.  Where it is more, p[k][i % each]: of CACT_PLAIN alone, n a multiple of it, each
+ * at least CACT_LANES.  An output may be an input, but not where `each` is more and no multiple of CACT_LANES. */
 typedef void cact_loop(size_t n, const void *const *in, const double *const *p, int each, void *const *out);
 
 /* The sum of n floats or doubles, in double; see vector_sum.h. */
@@ -59,7 +60,7 @@ typedef struct {
     const char *name;
     int params;
     int rows; /* a function of whole rows: `loop` is empty, `rows_loop` has forward and backward */
-    int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does */
+    int cost; /* CACT_LIGHT: memory sets the pace; CACT_HEAVY: arithmetic does; CACT_PLAIN: light, made by plain.h */
     cact_loop *loop[CACT_OPS];
     cact_rows_loop *rows_loop[2];
     int side; /* CACT_JOINS, CACT_SPLITS: a function of pieces, `pieces` as `rows_loop`; 0: any other */
@@ -104,6 +105,7 @@ int cact_params(int i);
 int cact_rows(int i);
 int cact_side(int i); /* CACT_JOINS, CACT_SPLITS, or 0: not of pieces */
 int cact_heavy(int i); /* CACT_HEAVY */
+int cact_plain(int i); /* CACT_PLAIN */
 int cact_has(int i, cact_op op);
 int cact_inputs(int i, cact_op op);  /* parameters not counted */
 int cact_outputs(int i, cact_op op);

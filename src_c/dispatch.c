@@ -138,6 +138,7 @@ int cact_params(int i) { return INVENTORY[i].params; }
 int cact_rows(int i) { return INVENTORY[i].rows; }
 int cact_side(int i) { return INVENTORY[i].side; }
 int cact_heavy(int i) { return INVENTORY[i].cost == CACT_HEAVY; }
+int cact_plain(int i) { return INVENTORY[i].cost == CACT_PLAIN; }
 
 int cact_has(int i, cact_op op)
 {
@@ -301,8 +302,8 @@ void cact_run_strided(int index, cact_op op, int dims, const size_t *shape, char
     const int ins = cact_inputs(index, op), params = INVENTORY[index].params, outs = cact_outputs(index, op);
     const cact_type own = type[ins + params];
     const int dtype = own == CACT_DOUBLE ? CACT_F64 : CACT_F32;
-    const strided_call call = {active()->table[dtype][index].loop[op], ins, params, outs, cact_heavy(index), dims, own,
-                               type, steps};
+    const strided_call call = {active()->table[dtype][index].loop[op], ins, params, outs, cact_heavy(index), cact_plain(index),
+                               dims, own, type, steps};
     cact_strided(&call, shape, args);
 }
 

@@ -61,32 +61,36 @@ INLINE vector least_not_below(const parameter *p, vector hi)
     return -greatest_not_above(&negated, -hi);
 }
 
-/* A function is one PLAIN(name), of x and the parameters k. */
+/* A function is one PLAIN(name), of x and the parameters k.  Where these repeat, what is made of a vector of them serves
+ * all rows; the last of a row may overlap the one before. */
 #define PLAIN(name) INLINE floats name##_plain(const vector x, const parameters *const k)
 
 #define PLAIN_LOOP(name, operation, params, at, ...)                                                   \
     INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
-                                           const int each, void *const *out)                           \
+                                           const int each, size_t period, void *const *out)            \
     {                                                                                                  \
         const real *a = in[0], *b = in[1], *c = in[2];                                                 \
         real *o = out[0], *o1 = out[1];                                                                \
         (void)a, (void)b, (void)c, (void)o, (void)o1;                                                  \
-        parameters k;                                                                                  \
-        take_parameters(&k, each ? 0 : params, p, 0, 0);                                               \
-        for (size_t i = 0; i < n; i += VECTOR) {                                                       \
-            const vector x = vector_at(at + i);                                                        \
-            take_parameters(&k, each ? params : 0, p, 1, i);                                           \
-            const floats d = name##_plain(x, &k);                                                      \
-            __VA_ARGS__                                                                                \
+        const size_t columns = each ? period : VECTOR;                                                 \
+        for (size_t first = 0; first < columns; first += VECTOR) {                                     \
+            const size_t place = first + VECTOR <= columns ? first : columns - VECTOR;                 \
+            parameters k;                                                                              \
+            take_parameters(&k, params, p, each, place);                                               \
+            for (size_t i = place; i < n; i += columns) {                                              \
+                const vector x = vector_at(at + i);                                                    \
+                const floats d = name##_plain(x, &k);                                                  \
+                __VA_ARGS__                                                                            \
+            }                                                                                          \
         }                                                                                              \
     }                                                                                                  \
     static void name##_##operation(size_t n, const void *const *in, const double *const *p, int each,  \
                                    void *const *out)                                                   \
     {                                                                                                  \
         if (params && each)                                                                            \
-            name##_##operation##_lanes(n, in, p, 1, out);                                              \
+            name##_##operation##_lanes(n, in, p, 1, each > 1 ? (size_t)each : n, out);                 \
         else                                                                                           \
-            name##_##operation##_lanes(n, in, p, 0, out);                                              \
+            name##_##operation##_lanes(n, in, p, 0, 0, out);                                           \
     }
 #define PLAIN_LOOPS(name, params)                                                                      \
     PLAIN_LOOP(name, forward, params, a, put(o + i, d.f);)                                             \

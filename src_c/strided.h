@@ -7,7 +7,7 @@
 /* Inputs, parameters (doubles), outputs; steps in bytes, by operand and dimension. */
 typedef struct {
     cact_loop *loop;
-    int ins, params, outs, heavy, dims;
+    int ins, params, outs, heavy, plain, dims;
     cact_type own; /* CACT_FLOAT, CACT_DOUBLE: of the outputs */
     const cact_type *type;
     const ptrdiff_t (*steps)[CACT_MAX_DIMS];

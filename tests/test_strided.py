@@ -100,3 +100,33 @@ def test_parameters_that_are_arrays(dtype: str, engine: str) -> None:
                 cact.softplus(x, beta=beta)
     with pytest.raises(ValueError, match="broadcast"):
         cact.prelu(x, np.ones(2))
+
+
+REPEATED = {
+    "prelu": [(0, 0.25, -0.3, 1e-30, 1e30, 3)],
+    "leaky_relu": [(0.01, -0.2, 0.0, 1e-300)],
+    "star_relu": [(0.8944271909999159, 0.5, 1e-30, -2), (-0.4472135954999579, 0.3, 0)],
+    "thresholded_relu": [(1.0, 0.1, -1), (20, -0.5, 0.1)],
+    "hardtanh": [(-1, -2.00000001, 0), (1, 0.1, 3)],
+    "softshrink": [(0.5, 0.1, 0)],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("name", REPEATED)
+def test_parameters_of_each_column(name: str, dtype: str, engine: str) -> None:
+    f, r = cact.get(name), np.random.default_rng(7)
+    for shape in [(50, 33), (40, 16), (7, 300), (1000, 64), (3, 9000), (2, 40, 17), (30, 15)]:
+        x, dy = (r.normal(0, 2, shape).astype(dtype) for _ in range(2))
+        x.flat[:6] = 0, -0.0, np.inf, -np.inf, np.nan, 1e-40
+        row = dict(zip(f.params, (np.resize(np.array(some, float), shape[-1]) for some in REPEATED[name])))
+        full = {key: np.broadcast_to(some, shape).copy() for key, some in row.items()}
+        wanted, slope = f(x, **full), f.grad(x, **full)
+        same(f(x, **row), wanted)
+        same(f.grad(x, **row), slope)
+        if not f.learnable:
+            same(f.backward(dy, x, **row), f.backward(dy, x, **full))
+        for got, w in zip(f.value_and_grad(x, **row), (wanted, slope), strict=True):
+            same(got, w)
+        assert f(x, out=x, **row) is x
+        same(x, wanted)
