@@ -56,7 +56,10 @@ class Optimizer:
         if not isinstance(network, Sequential):
             raise TypeError(f"{name}: network must be a Sequential, got {type(network).__name__}")
         self.network = network
-        self.schedule = get_schedule(lr) if isinstance(lr, Schedule) or callable(lr) else None
+        try:
+            self.schedule = get_schedule(lr) if isinstance(lr, Schedule) or callable(lr) else None
+        except TypeError as error:
+            raise TypeError(f"{name}: lr: {error}") from None
         self.lr = real(name, "lr", lr, POSITIVE) if self.schedule is None else self.schedule.lr(0)
         self.weight_decay = real(name, "weight_decay", weight_decay, NON_NEGATIVE)
         self.clip_norm = None if clip_norm is None else real(name, "clip_norm", clip_norm, POSITIVE)

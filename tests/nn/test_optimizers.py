@@ -306,6 +306,7 @@ def test_every_kind_of_parameter_is_stepped():
         ),
         (lambda net: nn.SGD(net, "fast"), TypeError, "SGD: lr must be a real number, got 'fast'"),
         (lambda net: nn.SGD(net, True), TypeError, "SGD: lr must be a real number, got True"),
+        (lambda net: nn.Adam(net, nn.schedules.Cosine), TypeError, "Adam: lr: a schedule is .*, got <class"),
         (lambda net: nn.SGD(net, 0.1, momentum=1.1), ValueError, r"momentum must be in \[0, 1\], got 1.1"),
         (lambda net: nn.SGD(net, 0.1, nesterov=True), ValueError, "nesterov needs a momentum"),
         (
