@@ -48,6 +48,7 @@ cdef extern from "cact.h" nogil:
     void cact_set_threads(int)
     int cact_get_threads()
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
+    void cact_run_in_order(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)
     enum: CACT_MAX_DIMS
     void cact_run_strided(int, cact_op, int, size_t *, char **, void *, cact_type *)
@@ -156,7 +157,7 @@ cdef struct Loop:
 
 cdef void elementwise_loop(char **args, cnp.npy_intp *dims, cnp.npy_intp *steps, void *data) noexcept nogil:
     cdef Loop *loop = <Loop *>data
-    cact_run(loop.index, loop.op, dims[0], args, <Py_ssize_t *>steps, loop.types)
+    cact_run_in_order(loop.index, loop.op, dims[0], args, <Py_ssize_t *>steps, loop.types)
 
 
 cdef void rows_loop(char **args, cnp.npy_intp *dims, cnp.npy_intp *steps, void *data) noexcept nogil:

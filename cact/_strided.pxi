@@ -28,17 +28,22 @@ cdef inline bint same_strides(cnp.ndarray a, cnp.ndarray b) noexcept:
     return True
 
 
-cdef inline bint clear_of(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Whether two arrays of one shape are the same elements, or certainly have no byte in common."""
+cdef inline bint no_byte_in_common(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether this is certain."""
     cdef char *low_a
     cdef char *high_a
     cdef char *low_b
     cdef char *high_b
-    if cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and same_strides(a, b):
-        return cnp.PyArray_ITEMSIZE(a) == cnp.PyArray_ITEMSIZE(b)
     extent(a, &low_a, &high_a)
     extent(b, &low_b, &high_b)
     return high_a <= low_b or high_b <= low_a
+
+
+cdef inline bint clear_of(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two arrays of one shape are the same elements, or certainly have no byte in common."""
+    if cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and same_strides(a, b):
+        return cnp.PyArray_ITEMSIZE(a) == cnp.PyArray_ITEMSIZE(b)
+    return no_byte_in_common(a, b)
 
 
 cdef inline bint is_result(object out, int own, cnp.ndarray like) noexcept:
@@ -102,6 +107,9 @@ cdef object run_strided(int kernel, cact_op op, int ins, PyObject **inputs, int 
             return None
         for i in range(ins):
             if not clear_of(<cnp.ndarray>inputs[i], <cnp.ndarray>out):
+                return None
+        for i in range(params):  # not the same elements either: one may be read for several rows, or again
+            if arrays != NULL and arrays[i] != NULL and not no_byte_in_common(<cnp.ndarray>arrays[i], <cnp.ndarray>out):
                 return None
         result = out
     else:

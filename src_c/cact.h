@@ -117,7 +117,11 @@ int cact_outputs(int i, cact_op op);
 void cact_run(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps,
               const cact_type *type);
 
-/* The same on arrays of any number of dimensions (parameters too, with steps of 0 where they are broadcast) with
+/* The same where what an element is read from may be overwritten by the results of later ones, as NumPy lets a ufunc's
+ * operands overlap. */
+void cact_run_in_order(int i, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type);
+
+/* The same as cact_run on arrays of any number of dimensions (parameters too, with steps of 0 where they are broadcast) with
  * outputs of float or double; inputs and outputs are the same elements with the same steps, or apart. */
 #define CACT_MAX_DIMS 64
 void cact_run_strided(int i, cact_op op, int dims, const size_t *shape, char *const *args,

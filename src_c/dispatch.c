@@ -296,6 +296,49 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     FLAGS_RESTORE;
 }
 
+/* Whether two operands share memory without being the same elements */
+static int shifted(size_t n, const char *a, ptrdiff_t step_a, size_t size_a, const char *b, ptrdiff_t step_b, size_t size_b)
+{
+    const ptrdiff_t last = (ptrdiff_t)n - 1;
+    const uintptr_t from_a = (uintptr_t)(step_a < 0 ? a + last * step_a : a), from_b = (uintptr_t)(step_b < 0 ? b + last * step_b : b);
+    const uintptr_t past_a = (uintptr_t)(step_a < 0 ? a : a + last * step_a) + size_a;
+    const uintptr_t past_b = (uintptr_t)(step_b < 0 ? b : b + last * step_b) + size_b;
+    return from_a < past_b && from_b < past_a && (a != b || step_a != step_b || size_a != size_b);
+}
+
+void cact_run_in_order(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type)
+{
+    enum { COPIED = CACT_MAX_INPUTS + CACT_MAX_PARAMS };
+    const int first_out = cact_inputs(index, op) + INVENTORY[index].params, operands = first_out + cact_outputs(index, op);
+    int copied[COPIED] = {0}, any = 0;
+    for (int k = 0; n && k < first_out; k++)
+        for (int j = first_out; j < operands; j++)
+            any |= copied[k] |= shifted(n, args[k], steps[k], sizes[type[k]], args[j], steps[j], sizes[type[j]]);
+    if (!any) {
+        cact_run(index, op, n, args, steps, type);
+        return;
+    }
+    double copies[COPIED][CHUNK];
+    for (size_t done = 0; done < n; done += CHUNK) { /* what is overwritten has been copied */
+        char *at[COPIED + CACT_MAX_OUTPUTS];
+        ptrdiff_t step[COPIED + CACT_MAX_OUTPUTS];
+        const size_t some = n - done < CHUNK ? n - done : CHUNK;
+        for (int k = 0; k < operands; k++) {
+            at[k] = args[k] + (ptrdiff_t)done * steps[k];
+            step[k] = steps[k];
+        }
+        for (int k = 0; k < first_out; k++)
+            if (copied[k]) {
+                const size_t size = sizes[type[k]];
+                for (size_t i = 0; i < some; i++)
+                    memcpy((char *)copies[k] + i * size, at[k] + (ptrdiff_t)i * steps[k], size);
+                at[k] = (char *)copies[k];
+                step[k] = (ptrdiff_t)size;
+            }
+        cact_run(index, op, some, at, step, type);
+    }
+}
+
 void cact_run_strided(int index, cact_op op, int dims, const size_t *shape, char *const *args,
                       const ptrdiff_t (*steps)[CACT_MAX_DIMS], const cact_type *type)
 {

@@ -240,6 +240,33 @@ def test_overlap(source: slice, target: slice, dtype: Any, engine: str) -> None:
         np.testing.assert_array_equal(grad, wanted[1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_overlap_by_a_few(dtype: Any, engine: str) -> None:
+    """`out` begins within a vector of the input: at its ends, beside cache lines, in several pieces."""
+    for n in (16, 17, 33, 257, 4100, 70_000):
+        for k in (1, 7, 15) if n < 5000 else (7,):
+            whole = np.resize(BASE, n + k).astype(dtype)
+            for source, target in ((slice(k, None), slice(n)), (slice(n), slice(k, None))):
+                for name in ("relu", "elu", "gelu", "tanh", "snake", "hardtanh"):
+                    f = cact.get(name)
+                    x = whole[source].copy()
+                    np.testing.assert_array_equal(overlap(f, whole, source, target), f(x))
+                    if not f.learnable:
+                        dy, buffer = np.ones(n, dtype), whole.copy()
+                        f.backward(dy, buffer[source], out=buffer[target])
+                        np.testing.assert_array_equal(buffer[target], f.backward(dy, x))
+                weight, x = np.resize(np.abs(BASE) + 1, n + k), np.resize(BASE, n)
+                for place in (target, source):  # over its own parameter
+                    buffer = weight.copy()
+                    cact.prelu(x, buffer[source], out=buffer[place])
+                    np.testing.assert_array_equal(buffer[place], cact.prelu(x, weight[source]))
+                rows = x[: n // 16 * 16].reshape(-1, 16)
+                buffer = np.resize(weight, rows.shape)
+                wanted = cact.prelu(rows, buffer[0].copy())
+                cact.prelu(rows, buffer[0], out=buffer)
+                np.testing.assert_array_equal(buffer, wanted)
+
+
 def test_overlap_across_dtypes(engine: str) -> None:
     """`out` of another dtype in the same memory."""
     for source, target in ((np.float32, np.float64), (np.float64, np.float32), (np.float16, np.float32)):
