@@ -6,8 +6,8 @@ In a loop of calls, where the pool is awake, and with a millisecond between them
 Interleaved, the median.  The thresholds in src_c/threads.h come from this table.
 """
 
+import argparse
 import functools
-import sys
 import time
 from statistics import median
 
@@ -33,7 +33,11 @@ def ratios(call, threads, pause, rounds):
 
 
 def main():
-    threads = int(sys.argv[1]) if len(sys.argv) > 1 else cact.get_num_threads()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("threads", type=int, nargs="?", default=cact.get_num_threads())
+    threads = parser.parse_args().threads
     sizes = [1 << k for k in range(13, 25)]
     for pause in (0, 1e-3):
         print(

@@ -300,10 +300,9 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
 static int shifted(size_t n, const char *a, ptrdiff_t step_a, size_t size_a, const char *b, ptrdiff_t step_b, size_t size_b)
 {
     const ptrdiff_t last = (ptrdiff_t)n - 1;
-    const uintptr_t from_a = (uintptr_t)(step_a < 0 ? a + last * step_a : a), from_b = (uintptr_t)(step_b < 0 ? b + last * step_b : b);
-    const uintptr_t past_a = (uintptr_t)(step_a < 0 ? a : a + last * step_a) + size_a;
-    const uintptr_t past_b = (uintptr_t)(step_b < 0 ? b : b + last * step_b) + size_b;
-    return from_a < past_b && from_b < past_a && (a != b || step_a != step_b || size_a != size_b);
+    const uintptr_t a0 = (uintptr_t)(step_a < 0 ? a + last * step_a : a), b0 = (uintptr_t)(step_b < 0 ? b + last * step_b : b);
+    const uintptr_t a1 = (uintptr_t)(step_a < 0 ? a : a + last * step_a), b1 = (uintptr_t)(step_b < 0 ? b : b + last * step_b);
+    return a0 < b1 + size_b && b0 < a1 + size_a && (a != b || step_a != step_b || size_a != size_b);
 }
 
 void cact_run_in_order(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type)
@@ -345,8 +344,8 @@ void cact_run_strided(int index, cact_op op, int dims, const size_t *shape, char
     const int ins = cact_inputs(index, op), params = INVENTORY[index].params, outs = cact_outputs(index, op);
     const cact_type own = type[ins + params];
     const int dtype = own == CACT_DOUBLE ? CACT_F64 : CACT_F32;
-    const strided_call call = {active()->table[dtype][index].loop[op], ins, params, outs, cact_heavy(index), cact_plain(index),
-                               dims, own, type, steps};
+    const strided_call call = {active()->table[dtype][index].loop[op], ins, params, outs, cact_heavy(index),
+                               cact_plain(index), dims, own, type, steps};
     cact_strided(&call, shape, args);
 }
 
@@ -432,7 +431,7 @@ void cact_run_stretches(int index, cact_op op, size_t count, size_t n, char *con
     }
     apart_work s = {index, op, n, ins + outs, args, steps, inner, type};
     if (n * size < HEAVY_FROM)
-        cact_in_pieces(1, count, size, n, apart_piece, &s);
+        cact_in_pieces(ARITHMETIC, count, size, n, apart_piece, &s);
     else
         apart_piece(&s, 0, count); /* each of which has pieces of its own */
 }
@@ -515,7 +514,7 @@ int cact_run_rows(int index, cact_op op, size_t rows, size_t n, char *const *arg
                    is_half(type[ins]) ? &here->half[type[ins] - CACT_HALF] : NULL, 0};
     cact_piece *const piece = direct ? rows_piece : staged_rows_piece;
     FLAGS_SAVE;
-    cact_in_pieces(1, rows, sizes[own], n, piece, &w);
+    cact_in_pieces(ARITHMETIC, rows, sizes[own], n, piece, &w);
     FLAGS_RESTORE;
     return -w.failed;
 }
@@ -564,6 +563,6 @@ void cact_run_pieces(int index, cact_op op, cact_type type, size_t rows, size_t 
     const int joins = of->side == CACT_JOINS;
     pieces_work w = {of->pieces[backward], n, k, sizes[type], dy, x, out, joins, joins == backward};
     FLAGS_SAVE;
-    cact_in_pieces(0, rows * n, w.size, k, pieces_piece, &w);
+    cact_in_pieces(MEMORY, rows * n, w.size, k, pieces_piece, &w);
     FLAGS_RESTORE;
 }

@@ -178,5 +178,5 @@ static void half_piece(void *context, size_t begin, size_t end)
 void cact_run_half(const half_work *w, size_t n)
 {
     half_work own = *w;
-    cact_in_pieces(1, n, sizeof(float), 1, half_piece, &own); /* pieces are multiples of CHUNK */
+    cact_in_pieces(ARITHMETIC, n, sizeof(float), 1, half_piece, &own); /* pieces are multiples of CHUNK */
 }

@@ -17,19 +17,20 @@ void cact_parallel(size_t n, size_t grain, int waking_pays, cact_piece *piece, v
 #define LIGHT_FROM (512 << 10)
 #define WAKING_FROM (3 << 20)
 
-/* In place of whether it is heavy, for what a step of training does between matrix products: BLAS's own threads hold the
- * other cores then, where they wait for the next one, and ours would keep them from it. */
-#define BETWEEN_PRODUCTS 2
+/* What sets the pace: memory, arithmetic (a heavy function), or the matrix products around, for what a step of training
+ * does between them: BLAS's own threads hold the other cores then, where they wait for the next product, and ours would
+ * keep them from it. */
+enum { MEMORY, ARITHMETIC, PRODUCTS };
 
 /* Pieces, in bytes of one operand: an eighth of the whole, for threads that are not equally fast, within bounds. */
 #define LEAST_PIECE (8 << 10)
 #define MOST_PIECE (512 << 10)
 
 /* The same for n rows of elements of a size (of single elements: row = 1), in parallel where it pays. */
-static inline void cact_in_pieces(int heavy, size_t n, size_t size, size_t row, cact_piece *piece, void *work)
+static inline void cact_in_pieces(int pace, size_t n, size_t size, size_t row, cact_piece *piece, void *work)
 {
     const size_t bytes = n * row * size;
-    const size_t from = heavy == BETWEEN_PRODUCTS ? WAKING_FROM : heavy ? HEAVY_FROM : LIGHT_FROM;
+    const size_t from = pace == PRODUCTS ? WAKING_FROM : pace == ARITHMETIC ? HEAVY_FROM : LIGHT_FROM;
     size_t grain = bytes / 8 < LEAST_PIECE ? LEAST_PIECE : bytes / 8 > MOST_PIECE ? MOST_PIECE : bytes / 8;
     grain &= ~(size_t)(LEAST_PIECE - 1);
     if (bytes >= from)

@@ -28,7 +28,7 @@ void cact_update(cact_optimizer which, cact_type type, size_t n, void *p, const 
 {
     update_work w = {which, type, p, g, state, s};
     FLAGS_SAVE;
-    cact_in_pieces(BETWEEN_PRODUCTS, n, size_of(type), 1, update_piece, &w);
+    cact_in_pieces(PRODUCTS, n, size_of(type), 1, update_piece, &w);
     FLAGS_RESTORE;
 }
 
@@ -91,7 +91,7 @@ static void layer_piece(void *context, size_t begin, size_t end)
 static void layer(layer_work w)
 {
     if (w.layer->n)
-        cact_in_pieces(BETWEEN_PRODUCTS, w.layer->rows, size_of(w.layer->type), w.layer->n, layer_piece, &w);
+        cact_in_pieces(PRODUCTS, w.layer->rows, size_of(w.layer->type), w.layer->n, layer_piece, &w);
 }
 
 void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y, const cact_dropout *dropout)

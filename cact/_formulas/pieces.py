@@ -10,7 +10,9 @@ INF = float("inf")
 
 
 def _maxout_length(n, k):
-    if k < 1 or n % k:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if n % k:
         raise ValueError(f"the axis must have a multiple of k elements, got {n} with k={k}")
     return n // k
 

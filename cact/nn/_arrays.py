@@ -10,7 +10,7 @@ import numpy as np
 from .. import _backend
 from ._validate import Array
 
-__all__ = ["Workspace", "add_row", "all_finite", "empty", "sum_rows", "zeros"]
+__all__ = ["Workspace", "add_row", "aligned", "all_finite", "empty", "sum_rows", "zeros"]
 
 LINE = 64  # bytes of a cache line
 
@@ -32,6 +32,15 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     a = empty(shape, dtype)
     a.fill(0)
     return a
+
+
+def aligned(a: Array) -> Array:
+    """`a`, or a copy on a cache line where it begins elsewhere, as in a copied or unpickled object."""
+    if a.__array_interface__["data"][0] % LINE == 0:
+        return a
+    copy = empty(a.shape, a.dtype)
+    copy[...] = a
+    return copy
 
 
 def all_finite(a: Array) -> bool:

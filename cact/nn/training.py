@@ -14,7 +14,7 @@ import numpy as np
 from .. import _backend
 from .._blas import limited
 from .._threads import get_num_threads
-from ._arrays import all_finite
+from ._arrays import aligned, all_finite
 from ._fused import FusedDense, fused
 from ._validate import NON_NEGATIVE, Array, NonFiniteError, count, matrix, real
 from .checkpoints import Checkpoint, Keeper, State, fingerprint, permutation, words
@@ -149,6 +149,8 @@ class Trainer:
         self._kept: list[dict[str, Array]] = [{} for _ in self._parts]
         self._outputs: list[Array] = []
         self._checked = False
+        if optimizer is not None:
+            optimizer.state = {name: aligned(array) for name, array in optimizer.state.items()}
         self._good = None if optimizer is None else _LastGood(network, optimizer)
 
     def __enter__(self) -> Trainer:

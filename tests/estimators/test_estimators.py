@@ -1254,8 +1254,12 @@ def test_a_loss_that_diverges_in_lbfgs_keeps_the_last_iteration(kind):
 
 @contextmanager
 def interrupted():
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        yield
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background ignores it
+    try:
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @both

@@ -91,6 +91,19 @@ def test_arrays_begin_with_a_cache_line(shape):
         assert a.ctypes.data % 64 == 0
 
 
+def test_a_copied_optimizer_is_put_on_cache_lines():
+    net = nn.mlp((9, 13, 3), "relu")
+    optimizer = nn.Adam(net, 0.1)
+    for array in optimizer.state.values():
+        array += 1
+    moved = np.ones(net.flat().values.size + 1, np.float32)[1:]
+    optimizer.state["first"] = moved
+    Trainer(net, nn.SoftmaxCrossEntropy(), optimizer)
+    for array in optimizer.state.values():
+        assert array.ctypes.data % 64 == 0
+        assert (array == 1).all()
+
+
 def test_square_sum_of_floats_does_not_overflow():
     assert compiled.square_sum(np.full(4, 1e30, np.float32)) == pytest.approx(4e60, rel=1e-6)
 
