@@ -160,7 +160,8 @@ def test_maxout(dtype: Any, engine: str) -> None:
     np.testing.assert_array_equal(cact.maxout.backward(np.ones(4, dtype), ties), [1, 0, 1, 0, 1, 0, 0, 1])
     np.testing.assert_array_equal(np.signbit(cact.maxout(ties)), [False, False, True, False])
     for k in (0, -2, 5, 24):
-        wanted = f"the axis must have a multiple of k.* 12 with k={k}" if k > 0 else f"k must be at least 1, got {k}"
+        many = f"the axis must have a multiple of k.* 12 with k={k}"
+        wanted = many if k > 0 else f"k must be at least 1, got {k}"
         with pytest.raises(ValueError, match=f"maxout: {wanted}"):
             cact.maxout(x, k=k)
     assert cact.maxout(np.zeros((3, 0)), k=10**12).shape == (3, 0)
