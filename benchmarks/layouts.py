@@ -8,7 +8,7 @@ inputs and output alike unless said otherwise:
     every other   a[::2]
     columns       half of the columns of a matrix in C order
     transposed    matrices in Fortran order
-    turned        inputs in Fortran order, the output in C order
+    turned        inputs in Fortran order, the output in C order; of statements that write into it
     in place      the output is x (forward, of functions that leave numbers in range)
 
 then prelu with a weight for each feature of (batch, features), and for each channel of
@@ -20,6 +20,7 @@ softmax,log_softmax --columns 10,128,1000,50000``.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from timeit import Timer
 from typing import Any
@@ -65,6 +66,15 @@ def ratio_of(cell: Cell) -> tuple[float, str]:
     return ratio, f"{ratio:7.2f} {cell.rival(BEST) or '':6}"
 
 
+def into_out(times: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Without statements that make a new array, which has the order of x: they turn nothing."""
+    kept = {
+        contender: {statement: t for statement, t in of.items() if re.search(r"\bt?out\b", statement)}
+        for contender, of in times.items()
+    }
+    return {contender: of for contender, of in kept.items() if of}
+
+
 def layouts(plan: Plan, functions: list[str], n: int, dtype: str) -> list[float]:
     """Print the table of a dtype; all its ratios."""
     random = np.random.default_rng(0)
@@ -82,10 +92,12 @@ def layouts(plan: Plan, functions: list[str], n: int, dtype: str) -> list[float]
                 text = ""
                 if layout != "in place" or (operation == "forward" and function in IN_PLACE):
                     times, _, failed, rounds = measure_cell(plan, function, operation, names)
-                    ratio, text = ratio_of(
-                        Cell(function, operation, dtype, n, x.shape, rounds, times, failed)
-                    )
-                    found.append(ratio)
+                    if layout == "turned":
+                        times = into_out(times)
+                    cell = Cell(function, operation, dtype, n, x.shape, rounds, times, failed)
+                    if cell.ratio(BEST) is not None:
+                        ratio, text = ratio_of(cell)
+                        found.append(ratio)
                 ratios.setdefault((function, operation), []).append(text)
     print(f"\n{dtype + f', {n:,} elements':30}" + "".join(f"{name:14}" for name in LAYOUTS))
     for (function, operation), texts in ratios.items():

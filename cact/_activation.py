@@ -272,6 +272,8 @@ class Activation(_Caller):
             if params and isinstance(rest[0], (int, float)):
                 key = next(iter(params))
                 raise TypeError(f"{label}: parameters are keywords, write {key}={rest[0]!r}")
+            if isinstance(rest[0], (int, float, str)):
+                raise TypeError(f"{label}: out must be an array, got {rest[0]!r}; {self._has()}")
             if kwargs.get("out") is not None:
                 raise TypeError(f"{label}: 'out' given twice")
             kwargs["out"] = rest[0]

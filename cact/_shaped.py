@@ -61,6 +61,8 @@ class RowActivation(Activation):
         if unknown:
             raise TypeError(f"{label}: unknown keyword {_listed(unknown)}; it has axis")
         inputs, rest = [_as_array(label, a) for a in args[: len(names)]], args[len(names) :]
+        if rest and isinstance(rest[0], int):
+            raise TypeError(f"{label}: axis is a keyword, write axis={rest[0]!r}")
         for a in inputs:
             _check_axis(label, axis, self._named(label, np.ndim, a))
         out = _single(label, rest[0] if rest else kwargs.get("out"))

@@ -456,3 +456,13 @@ def test_a_positional_parameter_is_explained(name: str, engine: str) -> None:
     key = next(iter(cact.get(name).params))
     with pytest.raises(TypeError, match=f"{name}: parameters are keywords, write {key}=0.2"):
         cact.get(name)(np.ones(3), 0.2)
+
+
+def test_a_positional_axis_or_name_is_explained(engine: str) -> None:
+    for f in (cact.softmax, cact.log_softmax.backward):
+        with pytest.raises(TypeError, match=r"softmax.*: axis is a keyword, write axis=0"):
+            f(*[np.ones((3, 4))] * (1 if f is cact.softmax else 2), 0)
+    with pytest.raises(TypeError, match="gelu: out must be an array, got 'tanh'; it has approximate"):
+        cact.gelu(np.ones(3), "tanh")
+    with pytest.raises(TypeError, match=r"relu\.grad: out must be an array, got 0"):
+        cact.relu.grad(np.ones(3), 0)
