@@ -321,7 +321,7 @@ def _groups(summary: list[Summary], repeats: int) -> list[tuple[str, list[Summar
     n = len(members["within"])
     if n > 1:
         within = (
-            f"Within seed noise of the best: {repeats} repeats cannot tell these {n} apart"
+            f"Within seed noise of the best: {repeats} repeats cannot tell these {n} from it"
             " (catalogue order, no ranking)"
         )
     elif lost and not members["unsettled"] and not members["worse"]:
