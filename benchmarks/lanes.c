@@ -36,8 +36,8 @@ typedef void body(size_t n, const float *x, const double *p, double *f, double *
         }                                                                                                \
     }
 #define ROW_Y ROW
-#define ROW_PLAIN(name, params, cost) /* have no body */
-#define ROW_Y_PLAIN(name, params, cost)
+#define ROW_PLAIN(name, params) /* have no body */
+#define ROW_Y_PLAIN(name, params)
 #define ROW_FLOATS(name, cost) ROW(name, 0, cost)
 #define ROW_Y_FLOATS ROW_FLOATS
 #define ROW_FLOATS_USUAL(name, params, cost, ...) ROW(name, params, cost)

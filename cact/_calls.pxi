@@ -85,13 +85,8 @@ cdef inline bint spaced(cnp.ndarray a, bint fortran, Py_ssize_t *step) noexcept:
 
 cdef inline bint apart(cnp.ndarray a, Py_ssize_t step_a, cnp.ndarray b, Py_ssize_t step_b) noexcept:
     """Whether two arrays of one shape are the same elements or have no byte in common."""
-    cdef char *p = <char *>cnp.PyArray_DATA(a)
-    cdef char *q = <char *>cnp.PyArray_DATA(b)
-    cdef Py_ssize_t size_a = cnp.PyArray_ITEMSIZE(a), size_b = cnp.PyArray_ITEMSIZE(b), last = cnp.PyArray_SIZE(a) - 1
-    if last < 0 or (p == q and step_a == step_b and size_a == size_b):
-        return True
-    return (max(p, p + last * step_a) + size_a <= min(q, q + last * step_b)
-            or max(q, q + last * step_b) + size_b <= min(p, p + last * step_a))
+    return cact_apart(cnp.PyArray_SIZE(a), <char *>cnp.PyArray_DATA(a), step_a, cnp.PyArray_ITEMSIZE(a),
+                      <char *>cnp.PyArray_DATA(b), step_b, cnp.PyArray_ITEMSIZE(b))
 
 
 cdef object scalar_of(int kind, double v, cnp.ndarray like):

@@ -47,6 +47,7 @@ cdef extern from "cact.h" nogil:
     int cact_learn(int, size_t, char **, Py_ssize_t *, cact_type *, double *)
     void cact_set_threads(int)
     int cact_get_threads()
+    bint cact_apart(size_t, const char *, Py_ssize_t, size_t, const char *, Py_ssize_t, size_t)
     void cact_run(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     void cact_run_in_order(int, cact_op, size_t, char **, Py_ssize_t *, cact_type *)
     void cact_run_stretches(int, cact_op, size_t, size_t, char **, Py_ssize_t *, Py_ssize_t *, cact_type *)

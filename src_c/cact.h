@@ -110,6 +110,19 @@ int cact_has(int i, cact_op op);
 int cact_inputs(int i, cact_op op);  /* parameters not counted */
 int cact_outputs(int i, cact_op op);
 
+/* Whether n elements of two operands are the same ones, or have no byte in common */
+static inline int cact_apart(size_t n, const char *a, ptrdiff_t step_a, size_t size_a, const char *b, ptrdiff_t step_b,
+                             size_t size_b)
+{
+    const ptrdiff_t last = (ptrdiff_t)n - 1;
+    const uintptr_t first_a = (uintptr_t)a, last_a = (uintptr_t)(a + last * step_a);
+    const uintptr_t first_b = (uintptr_t)b, last_b = (uintptr_t)(b + last * step_b);
+    if (n == 0 || (a == b && step_a == step_b && size_a == size_b))
+        return 1;
+    return (first_a > last_a ? first_a : last_a) + size_a <= (first_b < last_b ? first_b : last_b) ||
+           (first_b > last_b ? first_b : last_b) + size_b <= (first_a < last_a ? first_a : last_a);
+}
+
 /* Run one operation of activation i on n elements with steps in bytes, of any alignment that
  * the types allow.  type[] and args[] in the order of a ufunc: inputs, parameters, outputs;
  * parameters are doubles.  Overlap of inputs and outputs is allowed only where they are the same

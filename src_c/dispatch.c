@@ -296,15 +296,6 @@ void cact_run(int index, cact_op op, size_t n, char *const *args, const ptrdiff_
     FLAGS_RESTORE;
 }
 
-/* Whether two operands share memory without being the same elements */
-static int shifted(size_t n, const char *a, ptrdiff_t step_a, size_t size_a, const char *b, ptrdiff_t step_b, size_t size_b)
-{
-    const ptrdiff_t last = (ptrdiff_t)n - 1;
-    const uintptr_t a0 = (uintptr_t)(step_a < 0 ? a + last * step_a : a), b0 = (uintptr_t)(step_b < 0 ? b + last * step_b : b);
-    const uintptr_t a1 = (uintptr_t)(step_a < 0 ? a : a + last * step_a), b1 = (uintptr_t)(step_b < 0 ? b : b + last * step_b);
-    return a0 < b1 + size_b && b0 < a1 + size_a && (a != b || step_a != step_b || size_a != size_b);
-}
-
 void cact_run_in_order(int index, cact_op op, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type)
 {
     enum { COPIED = CACT_MAX_INPUTS + CACT_MAX_PARAMS };
@@ -312,7 +303,7 @@ void cact_run_in_order(int index, cact_op op, size_t n, char *const *args, const
     int copied[COPIED] = {0}, any = 0;
     for (int k = 0; n && k < first_out; k++)
         for (int j = first_out; j < operands; j++)
-            any |= copied[k] |= shifted(n, args[k], steps[k], sizes[type[k]], args[j], steps[j], sizes[type[j]]);
+            any |= copied[k] |= !cact_apart(n, args[k], steps[k], sizes[type[k]], args[j], steps[j], sizes[type[j]]);
     if (!any) {
         cact_run(index, op, n, args, steps, type);
         return;

@@ -441,8 +441,8 @@ INLINE vector plus_3_by_6(vector x, real a)
 #define ROW_Y(name, params, cost)                                                                      \
     ENTRY(name, params, cost, IF_ANY(params, name##_param_grad), IF_ANY(params, name##_learn),         \
           FROM_OUTPUT_OF(name))
-#define ROW_PLAIN(name, params, cost) ROW(name, params, CACT_PLAIN)
-#define ROW_Y_PLAIN(name, params, cost) ROW_Y(name, params, CACT_PLAIN)
+#define ROW_PLAIN(name, params) ROW(name, params, CACT_PLAIN)
+#define ROW_Y_PLAIN(name, params) ROW_Y(name, params, CACT_PLAIN)
 #define ROW_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, 0, 0)
 #define ROW_Y_VECTORS(name, cost) ENTRY(name, 0, cost, 0, 0, FROM_OUTPUT_OF(name))
 #define ROW_VECTORS_USUAL(name, params, cost, ...) ROW(name, params, cost)

@@ -106,8 +106,8 @@ INLINE vector least_not_below(const parameter *p, vector hi)
     PLAIN_LOOP(name, gate_backward, params, c, const vector dy = vector_at(a + i);                     \
                const vector value = vector_at(b + i); put(o1 + i, dy * (value * d.df));                \
                put(o + i, dy * d.f);)
-#define ROW_PLAIN(name, params, cost) PLAIN_LOOPS(name, params)
-#define ROW_Y_PLAIN(name, params, cost) PLAIN_LOOPS(name, params) FROM_Y(name, params)
+#define ROW_PLAIN(name, params) PLAIN_LOOPS(name, params)
+#define ROW_Y_PLAIN(name, params) PLAIN_LOOPS(name, params) FROM_Y(name, params)
 
 /* ------------------------------------------------------------------ leaky_relu and its like
  * x, and a x where the sign of x is set. */

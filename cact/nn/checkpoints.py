@@ -28,6 +28,7 @@ import numpy as np
 
 from .._files import remove_leftovers
 from .._warn import warn
+from ._arrays import all_finite
 from ._validate import NON_NEGATIVE, Array, count, real
 from .files import Plan, read, write
 from .network import Sequential
@@ -160,7 +161,7 @@ class Keeper:
             Without the package safetensors.
         """
         self._steps, self._time = 0, time.monotonic()
-        if not np.isfinite(self._network.flat().values).all():
+        if not all_finite(self._network.flat().values):
             return  # nothing to go on from; the next step says so
         numbers, arrays = loop
         optimizer = self._optimizer

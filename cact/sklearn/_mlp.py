@@ -30,6 +30,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import diagnose
 from .._need import need
+from ..nn._arrays import all_finite
 from ..nn._validate import Array, NonFiniteError
 from ..nn.layers import Activation, Dense
 from ..nn.losses import Loss, SquaredError
@@ -292,7 +293,7 @@ class BaseMLP(FromSklearn, CallbackSupportMixin, BaseEstimator):  # type: ignore
             fit_stochastic(self, X, y, sample_weight, validation, incremental)
         self._show()
         self._forget()
-        if not np.isfinite(self.network_.flat().values).all():
+        if not all_finite(self.network_.flat().values):
             raise NonFiniteError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."

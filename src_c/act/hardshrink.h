@@ -9,4 +9,4 @@ PLAIN(hardshrink)
 }
 FROM_OUTPUT(hardshrink) { return y != 0 ? 1 : 0; }
 #endif
-ROW_Y_PLAIN(hardshrink, 1, LIGHT)
+ROW_Y_PLAIN(hardshrink, 1)

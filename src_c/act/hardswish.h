@@ -17,4 +17,4 @@ PLAIN(hardswish)
     };
 }
 #endif
-ROW_PLAIN(hardswish, 0, LIGHT)
+ROW_PLAIN(hardswish, 0)

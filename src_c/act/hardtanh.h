@@ -13,4 +13,4 @@ PLAIN(hardtanh)
 }
 FROM_OUTPUT(hardtanh) { return (y > not_above(p[0])) & (y < not_below(p[1])); }
 #endif
-ROW_Y_PLAIN(hardtanh, 2, LIGHT)
+ROW_Y_PLAIN(hardtanh, 2)

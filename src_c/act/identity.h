@@ -5,4 +5,4 @@
 PLAIN(identity) { return (floats){.f = x, .df = or_nan(vector_of(1), x)}; }
 FROM_OUTPUT(identity) { return 1; }
 #endif
-ROW_Y_PLAIN(identity, 0, LIGHT)
+ROW_Y_PLAIN(identity, 0)

@@ -9,4 +9,4 @@ PLAIN(leaky_relu)
 }
 FROM_OUTPUT(leaky_relu) { return y > 0 ? 1 : (real)p[0]; }
 #endif
-ROW_Y_PLAIN(leaky_relu, 1, LIGHT)
+ROW_Y_PLAIN(leaky_relu, 1)

@@ -13,4 +13,4 @@ PLAIN(prelu)
 }
 FROM_OUTPUT(prelu) { return y > 0 ? 1 : (real)p[0]; }
 #endif
-ROW_Y_PLAIN(prelu, 1, LIGHT)
+ROW_Y_PLAIN(prelu, 1)

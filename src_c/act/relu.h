@@ -5,4 +5,4 @@
 PLAIN(relu) { return (floats){.f = positive(x) + 0, .df = step(x, vector_of(0))}; } /* + 0: of -0 */
 FROM_OUTPUT(relu) { return y > 0 ? 1 : 0; }
 #endif
-ROW_Y_PLAIN(relu, 0, LIGHT)
+ROW_Y_PLAIN(relu, 0)

@@ -9,4 +9,4 @@ PLAIN(relu2)
 }
 FROM_OUTPUT(relu2) { return (real)(2 * __builtin_sqrt(abs_(y))); }
 #endif
-ROW_Y_PLAIN(relu2, 0, LIGHT)
+ROW_Y_PLAIN(relu2, 0)

@@ -9,4 +9,4 @@ PLAIN(relu6)
 }
 FROM_OUTPUT(relu6) { return (y > 0) & (y < 6); }
 #endif
-ROW_Y_PLAIN(relu6, 0, LIGHT)
+ROW_Y_PLAIN(relu6, 0)

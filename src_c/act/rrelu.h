@@ -42,4 +42,4 @@ PLAIN(rrelu)
 }
 #endif
 #endif
-ROW_PLAIN(rrelu, 2, LIGHT)
+ROW_PLAIN(rrelu, 2)

@@ -23,4 +23,4 @@ PLAIN(softshrink)
 }
 FROM_OUTPUT(softshrink) { return y != 0 ? 1 : 0; }
 #endif
-ROW_Y_PLAIN(softshrink, 1, LIGHT)
+ROW_Y_PLAIN(softshrink, 1)

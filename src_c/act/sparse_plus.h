@@ -14,4 +14,4 @@ PLAIN(sparse_plus)
     };
 }
 #endif
-ROW_PLAIN(sparse_plus, 0, LIGHT)
+ROW_PLAIN(sparse_plus, 0)

@@ -9,4 +9,4 @@ PLAIN(sparse_sigmoid)
 }
 FROM_OUTPUT(sparse_sigmoid) { return (real)0.5 * ((y > 0) & (y < 1)); }
 #endif
-ROW_Y_PLAIN(sparse_sigmoid, 0, LIGHT)
+ROW_Y_PLAIN(sparse_sigmoid, 0)

@@ -73,4 +73,4 @@ PLAIN(star_relu)
 }
 #endif
 #endif
-ROW_PLAIN(star_relu, 2, LIGHT)
+ROW_PLAIN(star_relu, 2)

@@ -9,4 +9,4 @@ PLAIN(thresholded_relu)
     return (floats){.f = select_where(IS_ABOVE(x, threshold), x, k->hi[1]), .df = step(x, threshold)};
 }
 #endif
-ROW_PLAIN(thresholded_relu, 2, LIGHT)
+ROW_PLAIN(thresholded_relu, 2)
