@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -335,6 +335,10 @@ class Activation(_Caller):
             a = plain(label, a, x)
             return _sum_to(a if where is True else np.where(where, a, 0), np.shape(like))
 
+        if where is True and not loop:
+            learned = self._strided("learn", inputs, values, kwargs.get("out"))
+            if learned is not None:
+                return self._summed(learned, values)
         # before `out`, which may be x or dy, is written
         parts = self._run(label, "param_grad", (x,), values, loop)
         parts = parts if isinstance(parts, tuple) else (parts,)
@@ -347,6 +351,10 @@ class Activation(_Caller):
         if out is not None:
             dx = self._named(label, np.positive, dx, out=out, casting=kwargs.get("casting", "same_kind"))
         return dx, *dparams
+
+    def _summed(self, learned: tuple[Any, ...], values: Sequence[Any]) -> tuple[Any, ...]:
+        """``(dx, *dparams)`` of dx and the terms of the latter."""
+        return learned[0], *(_sum_to(t, np.shape(value)) for t, value in zip(learned[1:], values))
 
     def _numbers(self, params: dict[str, Any], x: Any, operation: str) -> tuple[Any, ...]:
         """The parameters as the ufuncs take them."""
@@ -576,7 +584,11 @@ def _sum_to(a: Any, shape: tuple[int, ...]) -> Any:
         lead + i for i, n in enumerate(shape) if n == 1 and a.shape[lead + i] != 1
     )
     with np.errstate(all="ignore"):
-        return a.sum(axis=axes, dtype=np.float64).astype(a.dtype).reshape(shape) if axes else a
+        if not axes:
+            return a
+        sums = _backend.compiled.double_sums(a) if axes == (0,) and _backend.active() == "c" else None
+        sums = a.sum(axis=axes, dtype=np.float64) if sums is None else sums
+        return sums.astype(a.dtype).reshape(shape)
 
 
 def _docstring(record: Record, params: Mapping[str, Any]) -> str:

@@ -66,7 +66,8 @@ cdef class Caller:
     cdef Py_ssize_t _axis, _k
     cdef int _nparams, _learnable
     cdef tuple _keys
-    cdef double _values[CACT_MAX_PARAMS]  # bound
+    cdef double _values[CACT_MAX_PARAMS]  # bound, where all are numbers
+    cdef list _bound  # where some are arrays
     cdef double _good[CACT_MAX_PARAMS]  # the last that were checked
     cdef tuple _good_arrays  # the same of parameters of which some were arrays: numbers, and contents
     cdef str _chooser  # the keyword that chooses another function
@@ -87,7 +88,7 @@ cdef class Caller:
 
         `name` is that of the kernel, None: not in the C table.
         """
-        self._kernel, self._learnable, self._chooser = -1, learnable, chooser
+        self._kernel, self._learnable, self._chooser, self._bound = -1, learnable, chooser, None
         if name is None or (gated and cact_params(_index[name])):
             return
         cdef int kernel = _index[name]
@@ -103,9 +104,12 @@ cdef class Caller:
         else:
             self._keys, self._nparams = tuple(params), len(params)
             for i, v in enumerate(params.values()):
-                if not isinstance(v, float):
+                if isinstance(v, float):
+                    self._values[i] = self._good[i] = v
+                elif kind_of(v) == CACT_FLOAT or kind_of(v) == CACT_DOUBLE:
+                    self._bound = list(params.values())
+                else:
                     return
-                self._values[i] = self._good[i] = v
         self._kernel = kernel
 
     cdef bint _sort(self, int inputs, Call *call, Given *given) except -1:
@@ -170,7 +174,7 @@ cdef class Caller:
         if self._kernel >= 0 and _enabled and (not self._shaped or op == CACT_FORWARD or op == CACT_BACKWARD):
             if self._shaped == GATED:
                 result = self._gate(inputs, call)
-            elif self._sort(inputs, call, &given):
+            elif self._bound is None and self._sort(inputs, call, &given):
                 for i in range(inputs):
                     operands[i] = call.args[i]
                 if self._shaped == PIECES:
@@ -189,7 +193,7 @@ cdef class Caller:
                 if result is None and given.out == <PyObject *>None and self._shaped != PIECES:
                     result = self._run_others(op, operation, positional(call)[:inputs], outputs, &given)
             elif not self._shaped and self._nparams:
-                result = self._run_each(op, operation, inputs, call)
+                result = self._run_each(operation, inputs, call)
         return self._apply(operation, positional(call), named(call)) if result is None else result
 
     cdef object _run_others(self, cact_op op, str operation, tuple inputs, int outputs, Given *given):
@@ -232,11 +236,12 @@ cdef class Caller:
         other = call_of(args, call.n, <PyObject *>names)
         return (<Caller>found)._quick(op, operation, inputs, outputs, &other)
 
-    cdef object _run_each(self, cact_op op, str operation, int inputs, Call *call):
+    cdef object _run_each(self, str operation, int inputs, Call *call):
         """With parameters of which some are arrays; numbers are checked with them."""
         cdef int i, k, used = inputs
         cdef Py_ssize_t bytes = 0
-        cdef list params = [self._values[i] for i in range(self._nparams)], contents
+        cdef list params = [self._values[i] for i in range(self._nparams)] if self._bound is None else self._bound[:]
+        cdef list contents
         out = None
         if call.n < inputs or call.n > inputs + self._learnable + 1:
             return None
@@ -262,7 +267,8 @@ cdef class Caller:
         if bytes > MOST_COMPARED or tuple(contents) != self._good_arrays:
             self._check(params)
             self._good_arrays = None if bytes > MOST_COMPARED else tuple(contents)
-        return self._strided(operation, positional(call)[:inputs], tuple(params), out)
+        result = self._strided(operation, positional(call)[:inputs], tuple(params), out)
+        return result if result is None or operation != "learn" else self._summed(result, params)
 
     def _strided(self, str operation, tuple inputs, tuple params, out):
         """One operation with parameters that are checked, numbers or arrays of float64; None: not on these arrays."""
@@ -310,7 +316,7 @@ cdef class Caller:
         cdef PyObject *operands[2]
         cdef double sums[CACT_MAX_PARAMS]
         cdef int k, kind
-        if self._kernel < 0 or not _enabled or not self._sort(2, call, &given):
+        if self._kernel < 0 or not _enabled or self._bound is not None or not self._sort(2, call, &given):
             return None
         operands[0], operands[1] = call.args[0], call.args[1]
         x = <object>operands[1]
@@ -348,6 +354,8 @@ cdef object backward(object self, PyObject *const *args, Py_ssize_t n, PyObject 
     if not (<Caller>self)._learnable:
         return (<Caller>self)._quick(CACT_BACKWARD, "backward", 2, 1, &call)
     result = (<Caller>self)._learn(&call)
+    if result is None and (<Caller>self)._kernel >= 0 and _enabled:
+        result = (<Caller>self)._run_each("learn", 2, &call)
     return (<Caller>self)._apply("backward", positional(&call), named(&call)) if result is None else result
 
 

@@ -71,9 +71,10 @@ cdef extern from "cact.h" nogil:
         void *mask
         void *y
     void cact_layer_forward(const cact_layer *, const void *, void *, void *, const cact_dropout *)
-    void cact_layer_backward(const cact_layer *, const void *, const void *, void *, void *, const cact_dropout *)
+    int cact_layer_backward(const cact_layer *, const void *, const void *, void *, void *, const cact_dropout *, double *)
     void cact_add_row(cact_type, size_t, size_t, const void *, void *)
     void cact_sum_rows(cact_type, size_t, size_t, const void *, void *)
+    void cact_double_sums(cact_type, size_t, size_t, const void *, double *)
     double cact_product_of_chosen(cact_type, size_t, size_t, const void *, const int64_t *, double, int64_t *)
     void cact_cross_entropy_slope(cact_type, size_t, size_t, const void *, const int64_t *, const void *, void *)
     void cact_run_pieces(int, cact_op, cact_type, size_t, size_t, size_t, const void *, const void *, void *)

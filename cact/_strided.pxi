@@ -61,14 +61,14 @@ cdef object run_strided(int kernel, cact_op op, int ins, PyObject **inputs, int 
                         PyObject **arrays, int outs, object out):
     """Elementwise, on arrays of one shape; of the parameters those that are not NULL in `arrays` are arrays of float64.
 
-    Where the result's order in memory is NumPy's to choose among several, or arrays overlap: None.
+    `out` is the first result.  Where its order in memory is NumPy's to choose among several, or arrays overlap: None.
     """
     cdef char *args[MAX_OPERANDS]
     cdef Py_ssize_t steps[MAX_OPERANDS][CACT_MAX_DIMS]
     cdef size_t shape[CACT_MAX_DIMS]
     cdef cact_type types[MAX_OPERANDS]
     cdef int i, d, other, skipped, k = ins + params, kind = kind_of(<object>inputs[ins - 1]), own = result_of(kind)
-    if kind < 0 or own > CACT_DOUBLE or (out is not None and outs > 1):
+    if kind < 0 or own > CACT_DOUBLE or (out is not None and op == CACT_VALUE_AND_GRAD):
         return None
     cdef cnp.ndarray x = <cnp.ndarray>inputs[ins - 1], a
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
@@ -111,11 +111,10 @@ cdef object run_strided(int kernel, cact_op op, int ins, PyObject **inputs, int 
         for i in range(params):  # not the same elements either: one may be read for several rows, or again
             if arrays != NULL and arrays[i] != NULL and not no_byte_in_common(<cnp.ndarray>arrays[i], <cnp.ndarray>out):
                 return None
-        result = out
-    else:
-        result = tuple([new_like(x, cnp.NPY_KEEPORDER, descr_of(_numbers[own]), 0) for i in range(outs)])
+    result = tuple([new_like(x, cnp.NPY_KEEPORDER, descr_of(_numbers[own]), 0) if i or out is None else out
+                    for i in range(outs)])
     for i in range(outs):
-        a = out if out is not None else result[i]
+        a = result[i]
         args[k + i], types[k + i] = <char *>cnp.PyArray_DATA(a), <cact_type>own
         for d in range(dims):
             steps[k + i][d] = cnp.PyArray_STRIDE(a, d)
@@ -126,4 +125,4 @@ cdef object run_strided(int kernel, cact_op op, int ins, PyObject **inputs, int 
     else:
         with nogil:
             cact_run_strided(kernel, op, dims, shape, args, steps, types)
-    return result if out is not None or outs > 1 else result[0]
+    return result if outs > 1 else result[0]

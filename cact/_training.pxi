@@ -99,6 +99,23 @@ def sum_rows(a, out):
     return True
 
 
+def double_sums(a):
+    """``a.sum(axis=0, dtype=float64)``, if a is a plain array of more than one column, as in `sum_rows`; else None."""
+    cdef int kind = kind_of(a)
+    if kind < 0 or kind > CACT_DOUBLE:
+        return None
+    cdef cnp.ndarray m = a
+    if cnp.PyArray_NDIM(m) != 2 or cnp.PyArray_DIM(m, 1) < 2 or not cnp.PyArray_IS_C_CONTIGUOUS(m):
+        return None
+    cdef cnp.ndarray out = made(1, cnp.PyArray_DIMS(m) + 1, CACT_DOUBLE, False)
+    cdef const void *b = cnp.PyArray_DATA(m)
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    cdef size_t rows = cnp.PyArray_DIM(m, 0), n = cnp.PyArray_DIM(m, 1)
+    with nogil:
+        cact_double_sums(<cact_type>kind, rows, n, b, to)
+    return out
+
+
 cdef const int64_t *classes_of(cnp.ndarray p, cnp.ndarray target) except NULL:
     """The classes of the rows of p; ValueError unless there is one for each, from 0 to the columns - 1."""
     cdef Py_ssize_t rows, n, r
@@ -161,6 +178,13 @@ cdef class LayerPass:
         self.index = _index[name]
         if cact_params(self.index) != len(values) or cact_rows(self.index) or cact_side(self.index):
             raise ValueError(f"{name} is no elementwise activation of {len(values)} parameters")
+        self.bind(values)
+
+    def bind(self, tuple values not None):
+        """Other values of the parameters."""
+        cdef int k
+        if cact_params(self.index) != len(values):
+            raise ValueError(f"{len(values)} values for {cact_params(self.index)} parameters")
         for k in range(len(values)):
             self.values[k] = values[k]
 
@@ -197,8 +221,11 @@ cdef class LayerPass:
             cact_layer_forward(&layer, b, cnp.PyArray_DATA(z), cnp.PyArray_DATA(y), p)
 
     def backward(self, dy not None, cnp.ndarray z not None, cnp.ndarray dz not None, cnp.ndarray dbias,
-                 cnp.ndarray mask=None):
-        """dz = dy mask f'(z), with the mask that forward left; dbias = the sum of its rows.  dy may be any array."""
+                 cnp.ndarray mask=None, bint learn=False):
+        """dz = dy mask f'(z), with the mask that forward left; dbias = the sum of its rows.  dy may be any array.
+
+        To `learn` the gradients of the parameters are returned as well, before their rounding to z's dtype.
+        """
         if kind_of(dy) != kind_of(z) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dy):
             dy = numpy.require(dy, z.dtype, "CAE")
         cdef cact_layer layer = self.layer((z, dy, dz, mask), dbias)
@@ -211,5 +238,11 @@ cdef class LayerPass:
             dropout = cact_dropout(0, cnp.PyArray_DATA(mask), NULL)
         cdef void *b = NULL if dbias is None else cnp.PyArray_DATA(dbias)
         cdef const cact_dropout *p = NULL if mask is None else &dropout
+        cdef double sums[CACT_MAX_PARAMS]
+        cdef int failed
         with nogil:
-            cact_layer_backward(&layer, slopes, cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b, p)
+            failed = cact_layer_backward(&layer, slopes, cnp.PyArray_DATA(z), cnp.PyArray_DATA(dz), b, p,
+                                         sums if learn else NULL)
+        if failed:
+            raise MemoryError
+        return tuple([sums[k] for k in range(cact_params(self.index))]) if learn else None

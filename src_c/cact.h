@@ -20,7 +20,7 @@ typedef enum {
     CACT_BACKWARD_FROM_OUTPUT, /* dy, y -> dy f'(x) */
     CACT_GATE,                 /* a, x -> a f(x) */
     CACT_GATE_BACKWARD,        /* dy, a, x -> dy f(x), dy (a f'(x)) */
-    CACT_LEARN,                /* dy, x -> dy f'(x), dy df/dp_k for each parameter, which is one for all */
+    CACT_LEARN,                /* dy, x -> dy f'(x), dy df/dp_k for each parameter */
     CACT_OPS
 } cact_op;
 typedef enum { CACT_F32, CACT_F64, CACT_DTYPES } cact_dtype;
@@ -84,6 +84,7 @@ typedef struct {
     int (*all_finite)(size_t n, const void *a);
     void (*add_row)(size_t rows, size_t n, const void *row, void *a);
     void (*sum_rows)(size_t rows, size_t n, const void *a, void *out);
+    void (*double_sums)(size_t rows, size_t n, const void *a, double *out); /* the same in double */
     void (*drop)(size_t n, double rate, const void *y, void *mask, void *out);
     void (*apply_mask)(size_t n, const void *a, const void *mask, void *out);
     void (*cross_entropy_slope)(size_t rows, size_t n, const void *p, const int64_t *class_, const void *share,
@@ -174,7 +175,8 @@ int cact_all_finite(cact_type type, size_t n, const void *a);
 /* A layer's pass over the product z, `rows` rows of n, contiguous: z += bias, y = f(z), and the dropout after it, if any:
  * its mask, which comes as numbers in [0, 1), becomes the factor of each element, 0 below rate, else 1 / (1 - rate), and
  * its y their product with y.  And back: dz = dy mask f'(z), and dbias, the sum of dz's rows.  All of `type`, float or
- * double; the parameters of f as doubles; bias, dbias and dropout may be NULL, dz may be dy. */
+ * double; the parameters of f as doubles; bias, dbias and dropout may be NULL, dz may be dy.  Where `sums` is not NULL
+ * those of cact_learn come with it, and -1 without memory for them. */
 typedef struct {
     int activation;
     cact_type type;
@@ -186,12 +188,13 @@ typedef struct {
     void *mask, *y; /* y: forward only */
 } cact_dropout;
 void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y, const cact_dropout *dropout);
-void cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
-                         const cact_dropout *dropout);
+int cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
+                        const cact_dropout *dropout, double *sums);
 
 /* Bias and its gradient alone: z += bias, dbias = the sum of dz's rows. */
 void cact_add_row(cact_type type, size_t rows, size_t n, const void *bias, void *z);
 void cact_sum_rows(cact_type type, size_t rows, size_t n, const void *dz, void *dbias);
+void cact_double_sums(cact_type type, size_t rows, size_t n, const void *a, double *out);
 
 /* Cross-entropy of the softmax p of `rows` rows of n, with a class for each, 0 to n - 1.  The product of p at the
  * classes is the result, from 1 to 2, times 2 to the exponent: one logarithm is then the sum of all; NaN where one is

@@ -91,17 +91,9 @@ static inline void multiply(size_t n, const real *a, real *b)
     OPERATION(name, param_grad##suffix, params,                                                        \
               AT(name, a[i]) for (int k = 0; k < params; k++) ((real *)out[k])[i] = NAN_OR(d.dp[k]);)
 #define LEARN(name, params, suffix)                                                                    \
-    static void name##_learn##suffix(size_t n, const void *const *in, const double *const *p,          \
-                                     int each, void *const *out)                                       \
-    {                                                                                                  \
-        const real *a = in[0], *b = in[1];                                                             \
-        real *o = out[0];                                                                              \
-        const double q[CACT_MAX_PARAMS] = P##params(0);                                                \
-        (void)p, (void)each;                                                                           \
-        n &= ~(size_t)(CACT_LANES - 1);                                                                \
-        LOOP(n, , const real dy = a[i]; AT(name, b[i]) o[i] = dy * NAN_OR(d.df);                       \
-             for (int k = 0; k < params; k++) ((real *)out[1 + k])[i] = dy * NAN_OR(d.dp[k]);)         \
-    }
+    OPERATION(name, learn##suffix, params,                                                             \
+              const real dy = a[i]; AT(name, b[i]) o[i] = dy * NAN_OR(d.df);                           \
+              for (int k = 0; k < params; k++) ((real *)out[1 + k])[i] = dy * NAN_OR(d.dp[k]);)
 /* The same where f' has a loop of its own */
 #define LEARN_IN_TURN(name, params)                                                                    \
     static void name##_learn(size_t n, const void *const *in, const double *const *p, int each,        \
@@ -476,7 +468,7 @@ double SUM(CACT_ISA, CACT_REAL)(size_t n, const void *a) { return sum_of(n, a); 
 #define TRAINING(isa, bits) PASTE_TRAINING(isa, bits)
 extern const cact_training TRAINING(CACT_ISA, CACT_REAL);
 const cact_training TRAINING(CACT_ISA, CACT_REAL) = {
-    update, square_sum, all_finite, add_row, sum_rows, drop, apply_mask, cross_entropy_slope, product_of_chosen,
+    update, square_sum, all_finite, add_row, sum_rows, double_sums, drop, apply_mask, cross_entropy_slope, product_of_chosen,
 };
 
 #if CACT_REAL == 32

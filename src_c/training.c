@@ -52,6 +52,26 @@ typedef struct {
     const cact_dropout *dropout; /* or NULL */
 } layer_work;
 
+/* As cact_run takes them; of the arrays the caller says where they are. */
+typedef struct {
+    char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+    ptrdiff_t steps[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+    cact_type types[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
+} layer_operands;
+
+static layer_operands operands_of(const cact_layer *l, int ins)
+{
+    layer_operands o;
+    const int params = cact_params(l->activation);
+    for (int k = 0; k < ins + params + 1; k++) {
+        const int parameter = k >= ins && k < ins + params;
+        o.args[k] = parameter ? (char *)(l->p + (k - ins)) : NULL;
+        o.steps[k] = parameter ? 0 : (ptrdiff_t)size_of(l->type);
+        o.types[k] = parameter ? CACT_DOUBLE : l->type;
+    }
+    return o;
+}
+
 enum { BLOCK = 4096 }; /* elements that stay in the nearest caches from one pass to the next */
 
 /* Rows begin to end: a few at a time are given their bias, f or f', and dropout. */
@@ -62,15 +82,7 @@ static void layer_piece(void *context, size_t begin, size_t end)
     const cact_training *const loops = cact_training_loops(l->type);
     const size_t size = size_of(l->type), few = l->n < BLOCK ? BLOCK / l->n : 1;
     const int params = cact_params(l->activation), back = w->op == CACT_BACKWARD, ins = 1 + back;
-    char *args[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
-    ptrdiff_t steps[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
-    cact_type types[CACT_MAX_INPUTS + CACT_MAX_PARAMS + 1];
-    for (int k = 0; k < ins + params + 1; k++) {
-        const int parameter = k >= ins && k < ins + params;
-        args[k] = parameter ? (char *)(l->p + (k - ins)) : NULL;
-        steps[k] = parameter ? 0 : (ptrdiff_t)size;
-        types[k] = parameter ? CACT_DOUBLE : l->type;
-    }
+    layer_operands o = operands_of(l, ins);
     for (size_t r = begin; r < end; r += few) {
         const size_t rows = end - r < few ? end - r : few, n = rows * l->n, at = r * l->n * size;
         char *const mask = w->dropout ? (char *)w->dropout->mask + at : NULL;
@@ -79,10 +91,10 @@ static void layer_piece(void *context, size_t begin, size_t end)
         if (back && mask)
             loops->apply_mask(n, w->dy + at, mask, w->out + at);
         if (back)
-            args[0] = mask ? w->out + at : (char *)w->dy + at;
-        args[ins - 1] = w->z + at;
-        args[ins + params] = w->out + at;
-        cact_run(l->activation, w->op, n, args, steps, types);
+            o.args[0] = mask ? w->out + at : (char *)w->dy + at;
+        o.args[ins - 1] = w->z + at;
+        o.args[ins + params] = w->out + at;
+        cact_run(l->activation, w->op, n, o.args, o.steps, o.types);
         if (!back && mask)
             loops->drop(n, w->dropout->rate, w->out + at, mask, (char *)w->dropout->y + at);
     }
@@ -101,14 +113,33 @@ void cact_layer_forward(const cact_layer *l, const void *bias, void *z, void *y,
     FLAGS_RESTORE;
 }
 
-void cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
-                         const cact_dropout *dropout)
+/* dz, and the sums of cact_learn, whose order is that of all elements */
+static int layer_learn(const cact_layer *l, const void *dy, const void *z, void *dz, const cact_dropout *dropout,
+                       double *sums)
 {
+    const size_t n = l->rows * l->n;
+    layer_operands o = operands_of(l, 2);
+    if (dropout)
+        cact_training_loops(l->type)->apply_mask(n, dy, dropout->mask, dz);
+    o.args[0] = dropout ? dz : (char *)dy;
+    o.args[1] = (char *)z;
+    o.args[2 + cact_params(l->activation)] = dz;
+    return cact_learn(l->activation, n, o.args, o.steps, o.types, sums);
+}
+
+int cact_layer_backward(const cact_layer *l, const void *dy, const void *z, void *dz, void *dbias,
+                        const cact_dropout *dropout, double *sums)
+{
+    int failed = 0;
     FLAGS_SAVE;
-    layer((layer_work){l, CACT_BACKWARD, dy, NULL, (char *)z, dz, dropout});
+    if (sums)
+        failed = layer_learn(l, dy, z, dz, dropout, sums);
+    else
+        layer((layer_work){l, CACT_BACKWARD, dy, NULL, (char *)z, dz, dropout});
     if (dbias)
         cact_training_loops(l->type)->sum_rows(l->rows, l->n, dz, dbias);
     FLAGS_RESTORE;
+    return failed;
 }
 
 void cact_add_row(cact_type type, size_t rows, size_t n, const void *bias, void *z)
@@ -122,6 +153,13 @@ void cact_sum_rows(cact_type type, size_t rows, size_t n, const void *dz, void *
 {
     FLAGS_SAVE;
     cact_training_loops(type)->sum_rows(rows, n, dz, dbias);
+    FLAGS_RESTORE;
+}
+
+void cact_double_sums(cact_type type, size_t rows, size_t n, const void *a, double *out)
+{
+    FLAGS_SAVE;
+    cact_training_loops(type)->double_sums(rows, n, a, out);
     FLAGS_RESTORE;
 }
 

@@ -135,14 +135,22 @@ static void add_row(size_t rows, size_t n, const void *row, void *a)
 }
 
 /* As np.add.reduce(a, axis=0): 0 and the first row, which makes 0 of -0, then each of the others. */
+#define SUM_ROWS(type)                                                                                 \
+    PARAMETERS sum[i] = (type)(rows ? ((const real *)a)[i] : 0) + 0;                                   \
+    for (size_t r = 1; r < rows; r++) {                                                                \
+        const real *restrict x = (const real *)a + r * n;                                              \
+        PARAMETERS sum[i] += (type)x[i];                                                               \
+    }
+
 static void sum_rows(size_t rows, size_t n, const void *a, void *out)
 {
     real *restrict sum = out;
-    PARAMETERS sum[i] = (rows ? ((const real *)a)[i] : 0) + 0;
-    for (size_t r = 1; r < rows; r++) {
-        const real *restrict x = (const real *)a + r * n;
-        PARAMETERS sum[i] += x[i];
-    }
+    SUM_ROWS(real)
+}
+
+static void double_sums(size_t rows, size_t n, const void *a, double *restrict sum)
+{
+    SUM_ROWS(double)
 }
 
 /* Dropout: of numbers in [0, 1) the factors, and their products with y. */

@@ -162,6 +162,37 @@ def test_gradients_are_sums_of_products(name: str, dtype: Any, engine: str) -> N
                 assert {g.dtype for g in got} == {np.dtype(dtype)}
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LEARNABLE)
+def test_gradients_of_parameters_of_each_column(name: str, dtype: Any, engine: str) -> None:
+    """The bits of the products, whether one pass computes all or several: of any shape, in place, spaced."""
+    f, rng = cact.get(name), np.random.default_rng(11)
+    for shape in ((50, 33), (7, 300), (1000, 2), (64, 1), (2, 40, 17), (5, 15)):
+        x, dy = (rng.normal(0, 2, shape).astype(dtype) for _ in range(2))
+        x.flat[:4] = 0, -0.0, 1e-40, -20
+        row = {k: v * rng.uniform(0.5, 1.5, shape[-1]) for k, v in f.params.items()}
+        full = {k: np.broadcast_to(v, shape).copy() for k, v in row.items()}
+        parts = f.backward(np.ones_like(x), x, **full)[1:]
+        dx = dy * f.grad(x, **full)
+        axes = tuple(range(len(shape) - 1))
+        wanted = [(dy * part).sum(axis=axes, dtype=np.float64).astype(dtype) for part in parts]
+        first, *others = row
+        mixed = {first: row[first], **{k: float(f.params[k]) for k in others}}
+        copies = x.copy(), dy.copy()
+        for got in (
+            f.backward(dy, x, **row),
+            f.backward(dy, x, *row.values(), np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]),
+            f.backward(dy, copies[0], **row, out=copies[0]),
+            f.backward(copies[1], x, **row, out=copies[1]),
+            f.bind(**row).backward(np.repeat(dy, 2, axis=0)[::2], x),
+        ):
+            np.testing.assert_array_equal(got[0], dx, strict=True)
+            for one, other in zip(got[1:], wanted, strict=True):
+                np.testing.assert_array_equal(one, other, strict=True)
+        got = f.backward(dy, x, **mixed)
+        assert [np.shape(g) for g in got] == [shape, shape[-1:], *[()] * len(others)]
+
+
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_where_and_dtype_reach_the_gradients_of_parameters(name: str, engine: str) -> None:
     f, x, dy = cact.get(name), BASE[:60].reshape(3, 20), BASE[60:120].reshape(3, 20)

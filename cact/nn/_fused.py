@@ -33,11 +33,13 @@ def fused(layers: Sequence[Layer]) -> Iterator[Layer | FusedDense]:
 
 def _one(dense: Layer, second: Layer | None = None, third: Layer | None = None) -> FusedDense | None:
     """The layers as one: a Dense, an activation of the C table and perhaps a Dropout; None for any other."""
-    if type(dense) is not Dense or type(second) is not Activation or second.params or dense.n_out == 1:
+    if type(dense) is not Dense or type(second) is not Activation or dense.n_out == 1:
         return None  # of one column NumPy's sum, the bias's gradient, is in another order
+    if any(value.ndim for value in second.params.values()):
+        return None
     f, compiled = second.activation, _backend.compiled
     record = f._record
-    values = tuple(f.params.values())
+    values = tuple({**f.params, **dict.fromkeys(second.params, 1.0)}.values())
     if (
         compiled is None
         or _backend.active() != "c"
@@ -67,6 +69,11 @@ class FusedDense:
     def _forward(self, x: Any, training: bool) -> Array:
         """In training: inference takes the layers."""
         dense, activation, dropout = self.dense, self.activation, self.dropout
+        if activation.params:
+            f = activation.activation
+            values = tuple({**f.params, **activation._finite()}.values())
+            f._check(list(values))
+            self._passes.bind(values)
         arrays = self._arrays.get(x.shape[0]) or self._allot(x.shape[0])
         z, y = arrays[:2]
         dense._x = x
@@ -100,8 +107,12 @@ class FusedDense:
         z, _, dz, dx = self._arrays[len(dy)][:4]
         grads = dense.grads
         mask = None if self.dropout is None else self.dropout._mask
-        self._passes.backward(dy, z, dz, grads.get("bias"), mask)
-        self.activation.dz = dz
+        activation = self.activation
+        if activation.params:
+            activation._learned(self._passes.backward(dy, z, dz, grads.get("bias"), mask, True))
+        else:
+            self._passes.backward(dy, z, dz, grads.get("bias"), mask)
+        activation.dz = dz
         if type(dense._x) is np.ndarray:
             matmul(dense._x.T, dz, grads["weight"])
         else:

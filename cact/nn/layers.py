@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .._lookup import get
 from .._registry import RECORDS
 from .._shaped import RowActivation, ShapedActivation
-from ._arrays import Workspace, add_row, sum_rows
+from ._arrays import Workspace, add_row, all_finite, sum_rows
 from ._validate import Array, NonFiniteError, count, float_dtype, matrix
 from .init import scheme
 
@@ -358,14 +359,20 @@ class Activation(Layer):
         """The activation with what has been learned bound to it."""
         return self.activation.bind(**self.params)
 
-    def _forward(self, x: Array, training: bool) -> Array:
-        for key, value in self.params.items():
-            if not np.isfinite(value).all():
+    def _finite(self) -> dict[str, Any]:
+        """The parameters, of which those that are one for all are numbers, the quickest to call with."""
+        params = {key: value if value.ndim else float(value) for key, value in self.params.items()}
+        for key, value in params.items():
+            if not (math.isfinite(value) if isinstance(value, float) else all_finite(value)):
                 raise NonFiniteError(f"{self}: {key} is not finite")
+        return params
+
+    def _forward(self, x: Array, training: bool) -> Array:
+        params = self._finite()
         self.z, self.dz = x, None
         width = self.width(x.shape[1])
         assert width is not None
-        y: Array = self.activation(x, out=self._take("y", (len(x), width), x.dtype), **self.params)
+        y: Array = self.activation(x, out=self._take("y", (len(x), width), x.dtype), **params)
         self._y = y if isinstance(self.activation, RowActivation) else None
         return y
 
@@ -380,13 +387,16 @@ class Activation(Layer):
         source = self.z if self._y is None else self._y
         dz = self._take("dz", self.z.shape, dy.dtype)
         if self.params:
-            _, *dparams = self.activation.backward(dy, source, *self.params.values(), out=dz)
-            for grad, value in zip(self.grads.values(), dparams):
-                grad[...] = value
+            _, *dparams = self.activation.backward(dy, source, *self._finite().values(), out=dz)
+            self._learned(dparams)
         else:
             self.activation.backward(dy, source, out=dz)
         self.dz = dz
         return dz
+
+    def _learned(self, dparams: Iterable[Any]) -> None:
+        for grad, value in zip(self.grads.values(), dparams):
+            grad[...] = value
 
 
 def _listed(key: str, value: Any) -> Any:

@@ -112,6 +112,15 @@ NETWORKS = {
     **{name: lambda name=name, **kw: nn.mlp((9, 13, 7, 3), name, **kw) for name in ("relu", "gelu", "tanh")},
     "bound": lambda **kw: nn.mlp((9, 13, 7, 3), cact.get("elu", alpha=0.3), **kw),
     "learnable": lambda **kw: nn.mlp((9, 13, 7, 3), ["prelu", "silu"], **kw),
+    "several learnable": lambda **kw: nn.mlp((9, 300, 7, 5, 3), ["xielu", "swish", "acon_c"], **kw),
+    "learnable, dropout": lambda **kw: nn.mlp((9, 700, 3), "star_relu", dropout=0.3, **kw),
+    "learnable of each feature": lambda dtype, rng: nn.Sequential(
+        *(
+            nn.Dense(9, 13, dtype=dtype, rng=rng),
+            nn.Activation("prelu", features=13, dtype=dtype),
+            nn.Dense(13, 3, dtype=dtype, rng=rng),
+        )
+    ),
     "gated": lambda **kw: nn.mlp((9, 14, 6, 3), ["glu", "mish"], **kw),
     "normalised": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", normalization="batch", **kw),
     "dropout": lambda **kw: nn.mlp((9, 13, 7, 3), "relu", dropout=0.3, **kw),
@@ -163,7 +172,9 @@ def test_what_is_one_layer():
     assert kinds(dense, nn.Dropout(0.5), nn.Activation("relu")) == ["Dense", "Dropout", "Activation"]
     assert kinds(nn.Activation("relu"), dense) == ["Activation", "Dense"]
     assert kinds(dense) == ["Dense"]
-    for name in ("prelu", "glu", "softmax", "rrelu", "maxout"):
+    assert kinds(dense, nn.Activation("prelu")) == [one]
+    assert kinds(dense, nn.Activation("prelu", features=4)) == ["Dense", "Activation"]
+    for name in ("glu", "softmax", "rrelu", "maxout"):
         assert kinds(dense, nn.Activation(name)) == ["Dense", "Activation"]
     assert kinds(dense, nn.Activation((np.sin, np.cos))) == ["Dense", "Activation"]
     with cact.use_backend("numpy"):
@@ -194,6 +205,8 @@ def test_rows_added_and_summed_have_the_bits_of_numpy(shape, dtype):
     total = np.empty_like(row)
     assert compiled.sum_rows(a, total)
     assert total.tobytes() == np.add.reduce(a, axis=0).tobytes()
+    doubles = a * 10.0 ** rng.integers(-20, 20, shape).astype(dtype)
+    assert compiled.double_sums(doubles).tobytes() == doubles.sum(axis=0, dtype=np.float64).tobytes()
     expected = a + row
     assert compiled.add_row(a, row)
     assert a.tobytes() == expected.tobytes()
@@ -263,6 +276,8 @@ def test_other_arrays_are_left_to_numpy(kind):
     for first, second in ((other(a), row), (a.copy(), other(row)), (a[:, :1].copy(), row[:1])):
         assert not compiled.add_row(first, second)
         assert not compiled.sum_rows(first, second)
+    for first in (other(a), a[:, :1].copy(), row):
+        assert compiled.double_sums(first) is None
     if kind == "swapped":  # layers ask for the dtype
         return
     for layer in (
