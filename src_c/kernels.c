@@ -46,8 +46,10 @@ INLINE dual times_sigmoid(real x, double y, num v, num w)
 /* Loads come before stores in every iteration, so that out may be x: hence ivdep, not restrict. */
 #if defined(__clang__)
 #define IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#define BY_FOUR _Pragma("clang loop unroll_count(4)")
 #else
 #define IVDEP _Pragma("GCC ivdep")
+#define BY_FOUR _Pragma("GCC unroll 4")
 #endif
 
 #define LOOP(n, parameters, ...)                                                                       \
@@ -213,7 +215,7 @@ INLINE vector plus_3_by_6(vector x, real a)
 /* Two vectors of doubles at once, before any branch on what they are: their steps, each of which waits for the one
  * before, are interleaved (by gcc with -fschedule-insns). */
 #define TAKE(name, at, parts, j)                                                                       \
-    const vector x##j = vector_at(at + first + j * VECTOR);                                            \
+    const vector x##j = loaded(at + first + j * VECTOR);                                               \
     const floats d##j = IN_VECTORS(name)(x##j, PLACES(0, parts, first + j * VECTOR));
 #define GIVE(name, params, j, ...)                                                                     \
     {                                                                                                  \

@@ -77,8 +77,9 @@ INLINE vector least_not_below(const parameter *p, vector hi)
             const size_t place = first + VECTOR <= columns ? first : columns - VECTOR;                 \
             parameters k;                                                                              \
             take_parameters(&k, params, p, each, place);                                               \
-            for (size_t i = place; i < n; i += columns) {                                              \
-                const vector x = vector_at(at + i);                                                    \
+            BY_FOUR for (size_t i = place; i < n; i += columns)                                        \
+            {                                                                                          \
+                const vector x = loaded(at + i);                                                       \
                 const floats d = name##_plain(x, &k);                                                  \
                 __VA_ARGS__                                                                            \
             }                                                                                          \
