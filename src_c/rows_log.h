@@ -186,6 +186,8 @@ static __attribute__((noinline)) void minus_share_in_vectors(size_t n, const rea
     const two_reals s = row->share;
     for (size_t i = 0; i < n; i += LANES) {
         lanes_mask enough = all_lanes();
+        for (int k = 0; k < LANES; k += VECTOR)
+            fetch_next(dy + i + k), fetch_next(y + i + k);
         for (int k = 0; k < LANES; k += PAIR * VECTOR)
             enough &= minus_share_pair(dy + i + k, s, y + i + k, dx + i + k);
         if (!all_of(enough))

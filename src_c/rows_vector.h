@@ -3,6 +3,10 @@
  * Which of the two computes a row depends on its numbers alone, never on where they lie: in place or not, the bits
  * are the same. */
 
+/* Asks for what lies 4 KB on, the next rows: as the passes over these are short, the processor would wait for them.
+ * (softmax of rows of 128 floats, 1 M and 16 M elements, Sapphire Rapids: 0.51 and 0.90 ns, with this 0.40 and 0.74.) */
+INLINE void fetch_next(const real *x) { __builtin_prefetch((const char *)x + 4096); }
+
 /* The maximum of sign x, in all lanes: exact, so its order is free.  A NaN may win or not, it makes the sum NaN either
  * way. */
 INLINE vector greatest(size_t n, const real *x, integers flip)
@@ -226,6 +230,7 @@ INLINE void put_exps(size_t n, const real *x, integers flip, real *y, shares *s,
             UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
             {
                 vector v[PAIR], e[PAIR];
+                PAIRS fetch_next(x + i + (k + j) * VECTOR);
                 PAIRS v[j] = (vector)((integers)vector_at(x + i + (k + j) * VECTOR) ^ flip);
                 exp_shifted(PAIR, v, range, e);
                 PAIRS put(y + i + (k + j) * VECTOR, e[j]);
@@ -367,6 +372,7 @@ INLINE real times_difference_in_vectors(size_t n, const real *dy, const real *y,
     vector least = vector_of((real)INFINITY);
     const size_t whole = n & ~(size_t)(VECTOR - 1);
     for (size_t i = 0; i < whole; i += VECTOR) {
+        fetch_next(dy + i), fetch_next(y + i);
         const vector t = vector_at(dy + i) - hi, v = (vector)((integers)vector_at(y + i) ^ flip);
         put(dx + i, vector_fma(v, t, -(v * lo)));
         least = vector_at_most(vector_size(t), least);
@@ -440,6 +446,7 @@ INLINE int sum_apart(size_t n, const real *x, exp_range range, sums_apart *sums,
             UNROLLED for (int k = 0; k < LANES / VECTOR; k += PAIR)
             {
                 vector v[PAIR], e[PAIR], low[PAIR];
+                PAIRS fetch_next(x + i + (k + j) * VECTOR);
                 PAIRS v[j] = vector_at(x + i + (k + j) * VECTOR);
                 exp_two_shifted(PAIR, v, range, e, low, count + k);
                 PAIRS add_others(&s, k + j, e[j]);
