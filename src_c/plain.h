@@ -65,7 +65,7 @@ INLINE vector least_not_below(const parameter *p, vector hi)
  * all rows; the last of a row may overlap the one before. */
 #define PLAIN(name) INLINE floats name##_plain(const vector x, const parameters *const k)
 
-#define PLAIN_LOOP(name, operation, params, at, ...)                                                   \
+#define PLAIN_LOOP(by_four, load, name, operation, params, at, ...)                                    \
     INLINE void name##_##operation##_lanes(size_t n, const void *const *in, const double *const *p,    \
                                            const int each, size_t period, void *const *out)            \
     {                                                                                                  \
@@ -77,9 +77,9 @@ INLINE vector least_not_below(const parameter *p, vector hi)
             const size_t place = first + VECTOR <= columns ? first : columns - VECTOR;                 \
             parameters k;                                                                              \
             take_parameters(&k, params, p, each, place);                                               \
-            BY_FOUR for (size_t i = place; i < n; i += columns)                                        \
+            by_four for (size_t i = place; i < n; i += columns)                                        \
             {                                                                                          \
-                const vector x = loaded(at + i);                                                       \
+                const vector x = load(at + i);                                                         \
                 const floats d = name##_plain(x, &k);                                                  \
                 __VA_ARGS__                                                                            \
             }                                                                                          \
@@ -93,20 +93,23 @@ INLINE vector least_not_below(const parameter *p, vector hi)
         else                                                                                           \
             name##_##operation##_lanes(n, in, p, 0, 0, out);                                           \
     }
+/* One result, and several: these are stored between the loads, and want neither (a quarter slower, Sapphire Rapids). */
+#define ONE_LOOP(...) PLAIN_LOOP(BY_FOUR, loaded, __VA_ARGS__)
+#define MANY_LOOP(...) PLAIN_LOOP(, vector_at, __VA_ARGS__)
 #define PLAIN_LOOPS(name, params)                                                                      \
-    PLAIN_LOOP(name, forward, params, a, put(o + i, d.f);)                                             \
-    PLAIN_LOOP(name, grad, params, a, put(o + i, d.df);)                                               \
-    PLAIN_LOOP(name, backward, params, b, put(o + i, vector_at(a + i) * d.df);)                        \
-    PLAIN_LOOP(name, value_and_grad, params, a, put(o + i, d.f); put(o1 + i, d.df);)                   \
-    PLAIN_LOOP(name, param_grad, params, a, for (int m = 0; m < params; m++)                           \
-               put((real *)out[m] + i, or_nan(d.dp[m], x));)                                           \
-    PLAIN_LOOP(name, learn, params, b, const vector dy = vector_at(a + i);                             \
-               for (int m = 0; m < params; m++) put((real *)out[1 + m] + i, dy * or_nan(d.dp[m], x));  \
-               put(o + i, dy * d.df);)                                                                 \
-    PLAIN_LOOP(name, gate, params, b, put(o + i, vector_at(a + i) * d.f);)                             \
-    PLAIN_LOOP(name, gate_backward, params, c, const vector dy = vector_at(a + i);                     \
-               const vector value = vector_at(b + i); put(o1 + i, dy * (value * d.df));                \
-               put(o + i, dy * d.f);)
+    ONE_LOOP(name, forward, params, a, put(o + i, d.f);)                                               \
+    ONE_LOOP(name, grad, params, a, put(o + i, d.df);)                                                 \
+    ONE_LOOP(name, backward, params, b, put(o + i, vector_at(a + i) * d.df);)                          \
+    MANY_LOOP(name, value_and_grad, params, a, put(o + i, d.f); put(o1 + i, d.df);)                    \
+    MANY_LOOP(name, param_grad, params, a, for (int m = 0; m < params; m++)                            \
+              put((real *)out[m] + i, or_nan(d.dp[m], x));)                                            \
+    MANY_LOOP(name, learn, params, b, const vector dy = vector_at(a + i);                              \
+              for (int m = 0; m < params; m++) put((real *)out[1 + m] + i, dy * or_nan(d.dp[m], x));   \
+              put(o + i, dy * d.df);)                                                                  \
+    ONE_LOOP(name, gate, params, b, put(o + i, vector_at(a + i) * d.f);)                               \
+    MANY_LOOP(name, gate_backward, params, c, const vector dy = vector_at(a + i);                      \
+              const vector value = vector_at(b + i); put(o1 + i, dy * (value * d.df));                 \
+              put(o + i, dy * d.f);)
 #define ROW_PLAIN(name, params) PLAIN_LOOPS(name, params)
 #define ROW_Y_PLAIN(name, params) PLAIN_LOOPS(name, params) FROM_Y(name, params)
 

@@ -7,6 +7,7 @@
 
 #include "cact.h"
 #include "flags.h"
+#include "stream.h"
 #include "threads.h"
 
 #define NODE CACT_NODE /* elements at a time: a node of that tree */
@@ -27,6 +28,7 @@ typedef struct {
     const ptrdiff_t *steps;
     const cact_type *type;
     node *nodes;
+    int streams; /* dx, past the caches */
 } sums_work;
 
 static size_t list_nodes(node *nodes, size_t count, size_t begin, size_t n)
@@ -57,7 +59,7 @@ static void sums_piece(void *context, size_t begin, size_t end)
     const sums_work *w = context;
     const int params = cact_params(w->index), given = 2 + params + 1;
     const cact_type type = w->type[0];
-    double terms[CACT_MAX_PARAMS][NODE];
+    _Alignas(LINE) double terms[CACT_MAX_PARAMS][NODE], dx[NODE];
     char *args[OPERANDS];
     ptrdiff_t steps[OPERANDS];
     cact_type types[OPERANDS];
@@ -69,10 +71,19 @@ static void sums_piece(void *context, size_t begin, size_t end)
         node *const v = w->nodes + i;
         for (int k = 0; k < given + params; k++)
             args[k] = k < given ? w->args[k] + (ptrdiff_t)v->begin * steps[k] : (char *)terms[k - given];
+        char *const out = args[given - 1];
+        if (w->streams) {
+            ask_ahead(args[0], v->n * sizes[type]), ask_ahead(args[1], v->n * sizes[type]);
+            args[given - 1] = (char *)dx;
+        }
         cact_run(w->index, CACT_LEARN, v->n, args, steps, types);
+        if (w->streams)
+            stream(out, (const char *)dx, v->n * sizes[type]);
         for (int k = 0; k < params; k++)
             v->sum[k] = cact_sum_of(type, v->n, terms[k]);
     }
+    if (w->streams)
+        streamed();
 }
 
 int cact_learn(int index, size_t n, char *const *args, const ptrdiff_t *steps, const cact_type *type, double *sums)
@@ -86,7 +97,11 @@ int cact_learn(int index, size_t n, char *const *args, const ptrdiff_t *steps, c
         return -1;
     for (size_t i = 0; i < n; i += buffer)
         count = list_nodes(nodes, count, i, n - i < buffer ? n - i : buffer);
-    sums_work w = {index, args, steps, type, nodes};
+    const int out = 2 + cact_params(index), large = n * sizes[type[0]] >= stream_from() / 3;
+    int streams = large && !cact_heavy(index) && type[0] <= CACT_DOUBLE && steps[out] == (ptrdiff_t)sizes[type[0]];
+    for (int k = 0; k < 2; k++)
+        streams &= steps[k] == steps[out] && args[k] != args[out];
+    sums_work w = {index, args, steps, type, nodes, streams};
     FLAGS_SAVE;
     cact_in_pieces(heavy, count, sizes[type[0]], NODE, sums_piece, &w);
     for (int k = 0; k < cact_params(index); k++) {
