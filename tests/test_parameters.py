@@ -193,6 +193,28 @@ def test_gradients_of_parameters_of_each_column(name: str, dtype: Any, engine: s
         assert [np.shape(g) for g in got] == [shape, shape[-1:], *[()] * len(others)]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_of_arrays_beyond_the_caches(dtype: Any, engine: str) -> None:
+    """dx is written past them from 64 MB of all operands on, wherever it begins; not where it is dy."""
+    n = (64 << 20) // 3 // np.dtype(dtype).itemsize + 1000
+    rng = np.random.default_rng(5)
+    x, dy = (rng.standard_normal(n, np.float32).astype(dtype) for _ in range(2))
+    wanted, total = (
+        dy * np.where(x > 0, 1, dtype(0.25)),
+        (dy * np.minimum(x, 0)).sum(dtype=np.float64).astype(dtype),
+    )
+    out = np.zeros(n + 5, dtype)
+    for got in (cact.prelu.backward(dy, x), cact.prelu.backward(dy, x, 0.25, out[3:-2])):
+        np.testing.assert_array_equal(got[0], wanted, strict=True)
+        assert got[1] == total
+    assert not out[:3].any()
+    assert not out[-2:].any()
+    dx, sums = cact.prelu.backward(dy, x, out=dy)
+    assert dx is dy
+    np.testing.assert_array_equal(dx, wanted)
+    assert sums == total
+
+
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_where_and_dtype_reach_the_gradients_of_parameters(name: str, engine: str) -> None:
     f, x, dy = cact.get(name), BASE[:60].reshape(3, 20), BASE[60:120].reshape(3, 20)

@@ -73,7 +73,7 @@ INLINE two mills_two(vector t)
 
 DOUBLES(gelu, 8, 8)
 {
-    const vector size = vector_size(x), t = vector_at_most(size, vector_of(37)), z = -0.5 * t * t;
+    const vector size = vector_size(x), t = vector_at_most(size, vector_of(12)), z = -0.5 * t * t;
     const two e = exp_of_terms(exp_terms_of((two){z, vector_fma(-0.5 * t, t, -z)}, TO_ONE));
     const two m = mills_two(vector_at_most(t, vector_of(8)));
     const two v = two_times(m, t);
